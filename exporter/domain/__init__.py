@@ -1,0 +1,1 @@
+"""What the exporter knows about migrations, free of networks, clocks and metrics."""

@@ -1,0 +1,139 @@
+"""Counters and distributions of one cloud, from events only; they never fall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
+from exporter.domain.lifecycle import (
+    ENDED_ROWS,
+    KNOWN_CORRECTIONS,
+    LIVE_ROWS,
+    OUTCOMES,
+    MigrationType,
+    Outcome,
+)
+
+#: Upper bounds of both domain histograms, in seconds.
+BUCKETS = (
+    1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0,
+    259200.0, 604800.0,
+)  # fmt: skip
+
+Pair = tuple[MigrationType, str]
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram: how many observations fell at or below each bound of BUCKETS but above the one before, and their sum.
+
+    The last of `counts` is what exceeds every bound.
+    """
+
+    counts: tuple[int, ...] = (0,) * (len(BUCKETS) + 1)
+    total: float = 0.0
+
+    def observed(self, seconds: float) -> Distribution:
+        """Return the distribution with one more observation."""
+        at = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
+        counts = (*self.counts[:at], self.counts[at] + 1, *self.counts[at + 1 :])
+        return Distribution(counts, self.total + seconds)
+
+    @property
+    def count(self) -> int:
+        """Return the number of observations."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Everything that was ever counted for one cloud; hosts only where they were asked for."""
+
+    started: Mapping[MigrationType, int]
+    ended: Mapping[Pair, int]
+    corrections: Mapping[tuple[MigrationType, str, str], int]
+    unobserved: Mapping[Pair, int]
+    became_stuck: Mapping[Pair, int]
+    status_durations: Mapping[Pair, Distribution]
+    move_durations: Mapping[tuple[MigrationType, Outcome], Distribution]
+    ended_per_host: Mapping[tuple[str, str, MigrationType, Outcome], int]
+
+
+class Ledger:
+    """The books of one cloud: every pair that is possible stands in them from the beginning, at zero."""
+
+    def __init__(self, per_host: bool = False) -> None:
+        live = [(row.migration_type, row.status) for row in LIVE_ROWS]
+        self._per_host = per_host
+        self._started: dict[MigrationType, int] = dict.fromkeys(MigrationType, 0)
+        self._ended: dict[Pair, int] = {(row.migration_type, row.status): 0 for row in ENDED_ROWS}
+        self._corrections: dict[tuple[MigrationType, str, str], int] = dict.fromkeys(KNOWN_CORRECTIONS, 0)
+        self._unobserved: dict[Pair, int] = dict.fromkeys(live, 0)
+        self._became_stuck: dict[Pair, int] = dict.fromkeys(live, 0)
+        self._status_durations: dict[Pair, Distribution] = dict.fromkeys(live, Distribution())
+        self._move_durations: dict[tuple[MigrationType, Outcome], Distribution] = {
+            (kind, outcome): Distribution() for kind, outcomes in OUTCOMES.items() for outcome in outcomes
+        }
+        self._ended_per_host: dict[tuple[str, str, MigrationType, Outcome], int] = {}
+
+    def enter(self, events: Iterable[Event], names: Mapping[str, str]) -> None:
+        """Count events; `names` says under which name a status is exposed that the lifecycle table does not know."""
+        for event in events:
+            self._enter(event, names)
+
+    def totals(self) -> Totals:
+        """Return everything counted so far, as it is at this moment."""
+        return Totals(
+            started=_frozen(self._started),
+            ended=_frozen(self._ended),
+            corrections=_frozen(self._corrections),
+            unobserved=_frozen(self._unobserved),
+            became_stuck=_frozen(self._became_stuck),
+            status_durations=_frozen(self._status_durations),
+            move_durations=_frozen(self._move_durations),
+            ended_per_host=_frozen(self._ended_per_host),
+        )
+
+    def _enter(self, event: Event, names: Mapping[str, str]) -> None:
+        kind = event.migration.migration_type
+        match event:
+            case Began():
+                self._started[kind] += 1
+            case Left(status=status, seconds=None):
+                _add(self._unobserved, (kind, names.get(status, status)))
+            case Left(status=status, seconds=float(seconds)):
+                _observe(self._status_durations, (kind, names.get(status, status)), seconds)
+            case MoveEnded(outcome=outcome, seconds=seconds):
+                _observe(self._move_durations, (kind, outcome), seconds)
+            case Ended():
+                _add(self._ended, (kind, event.status))
+                self._enter_hosts(event)
+            case Corrected(from_status=before, to_status=after):
+                _add(self._corrections, (kind, before, after))
+            case BecameStuck(status=status):
+                _add(self._became_stuck, (kind, names.get(status, status)))
+
+    def _enter_hosts(self, event: Ended) -> None:
+        if not self._per_host:
+            return
+        migration = event.migration
+        for role, host in (("source", migration.source_host), ("dest", migration.dest_host)):
+            if host is not None:
+                _add(self._ended_per_host, (host, role, migration.migration_type, event.outcome))
+
+
+def _add(counts: dict[K, int], key: K) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _observe(distributions: dict[K, Distribution], key: K, seconds: float) -> None:
+    distributions[key] = distributions.get(key, Distribution()).observed(seconds)
+
+
+def _frozen(counts: dict[K, V]) -> Mapping[K, V]:
+    return MappingProxyType(dict(counts))

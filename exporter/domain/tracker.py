@@ -1,0 +1,432 @@
+"""Identity and change: from successive snapshots of a cloud's records to events.
+
+The tracker knows which migrations are live, since when each is in its status, and which ends it has seen. It takes no time
+of its own: `at` is the cloud's time of a snapshot, and durations come from Nova's stamps alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from exporter.domain.cloud import Deletion
+from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
+from exporter.domain.lifecycle import (
+    DELETED,
+    HOUR,
+    MigrationType,
+    Outcome,
+    Phase,
+    initial_row,
+    passed_between,
+    surely_direct,
+)
+from exporter.domain.migration import Migration
+
+DAY = 24 * HOUR
+
+#: A record first seen ended counts only if it was created less than this long ago; older ends need not be remembered.
+END_MEMORY = 30 * DAY
+
+#: A record that no sweep shows for so long has ended as deleted: an archived server can no longer be proven.
+UNSEEN_MEMORY = 7 * DAY
+
+#: Ends closer together than this are one end: Nova writes error 0.1 s before failed
+#: (nova/compute/manager.py, `_cleanup_pre_live_migration` and `_rollback_live_migration`).
+SAME_END = 2.0
+
+#: Longer between two stamps in pre-migrating means that Nova used a dead record again for a new move
+#: (nova/conductor/tasks/migrate.py, `_preallocate_migration`); scheduling itself is bounded by long_rpc_timeout, 1800 s.
+REUSE_GAP = HOUR
+
+#: Nova writes a running live migration about so often (nova/conf/libvirt.py, `live_migration_monitor_interval`).
+HEARTBEAT_PERIOD = 5.0
+
+#: A duration counts as proven if what is uncertain of it is at most this share of it.
+TOLERANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """The time that a record entered a status; it may have been up to `slack` seconds earlier."""
+
+    status: str
+    since: float
+    slack: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A live record and what is known of its way here.
+
+    `seen` is the cloud's time when it was last seen in its status. `counted` tells whether it was counted as begun.
+    `move_over` tells that the duration of the move is observed already or never will be. `created_proven` is False where
+    created_at is that of an earlier move. `heartbeat` is the newest stamp within a heartbeat status, None before a second
+    one. `stuck_in` are the statuses in which it became stuck. `unseen_since` is set while sweeps do not show it.
+    """
+
+    migration: Migration
+    stay: Stay
+    seen: float
+    first_seen: float
+    counted: bool
+    history: tuple[Stay, ...] = ()
+    move_over: bool = False
+    created_proven: bool = True
+    heartbeat: float | None = None
+    stuck_in: frozenset[str] = frozenset()
+    unseen_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An end that was seen; `counted` tells whether it was counted, so whether a later correction is."""
+
+    status: str
+    stamp: float
+    created_at: float
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The records that one poll returned.
+
+    `begun` is the cloud's time when the poll began. A `complete` snapshot asked for all that is live. `newest` is the record
+    created last, asked for before everything else at a first look. `deletions` are proofs, by server.
+    """
+
+    migrations: tuple[Migration, ...]
+    begun: float
+    complete: bool
+    newest: Migration | None = None
+    deletions: Mapping[str, Deletion] = field(default_factory=dict)
+
+
+class Tracker:
+    """All migrations of one cloud."""
+
+    def __init__(self) -> None:
+        self.live: dict[str, Tracked] = {}
+        self.ended: dict[str, End] = {}
+        self.baseline: float | None = None
+        self.newest_update: float | None = None
+        self.last_poll_begun: float | None = None
+
+    @property
+    def watermark(self) -> float | None:
+        """Return the time up to which changes are known; None before a first look.
+
+        The earlier of the newest stamp seen and the beginning of the last poll, so that no clock that runs ahead hides a
+        change; but at most a day before that poll, so that a cloud where only an old record lives is not read from there.
+        """
+        if self.last_poll_begun is None:
+            return None
+        newest = self.last_poll_begun if self.newest_update is None else self.newest_update
+        return min(max(newest, self.last_poll_begun - DAY), self.last_poll_begun)
+
+    def missing(self, shown: Iterable[Migration]) -> tuple[Tracked, ...]:
+        """Return the live records that are not among those shown, longest unseen last looked for first."""
+        uuids = {migration.uuid for migration in shown}
+        return tuple(tracked for uuid, tracked in self.live.items() if uuid not in uuids)
+
+    def observe(self, snapshot: Snapshot, at: float) -> list[Event]:
+        """Take in a snapshot and return what happened since the one before, in an order that depends on nothing else."""
+        first = self.baseline is None
+        if first:
+            self.baseline = -math.inf if snapshot.newest is None else snapshot.newest.created_at
+        shown = _furthest(snapshot.migrations if snapshot.newest is None else (*snapshot.migrations, snapshot.newest))
+        events: list[Event] = []
+        for migration in sorted(shown.values(), key=lambda each: (each.created_at, each.uuid)):
+            events += self._take(migration, at, first)
+        if snapshot.complete:
+            events += self._take_absences(shown, snapshot.deletions, at)
+            self._forget_old_ends(at)
+        self._advance_watermark(snapshot)
+        return events
+
+    def mark_stuck(self, stuck: Iterable[str], at: float) -> list[Event]:
+        """Remember which live records are stuck now; return an event for each that was not yet in its status.
+
+        A record that was stuck when it was first seen, and was not seen beginning, did not become stuck.
+        """
+        events: list[Event] = []
+        for uuid in stuck:
+            tracked = self.live[uuid]
+            status = tracked.migration.status
+            if status in tracked.stuck_in:
+                continue
+            self.live[uuid] = replace(tracked, stuck_in=tracked.stuck_in | {status})
+            if tracked.counted or tracked.first_seen != at:
+                events.append(BecameStuck(tracked.migration, status))
+        return events
+
+    def _take(self, migration: Migration, at: float, first: bool) -> list[Event]:
+        """Take in the furthest answer for one uuid."""
+        end = self.ended.get(migration.uuid)
+        if end is not None:
+            return self._take_after_end(migration, end)
+        tracked = self.live.get(migration.uuid)
+        if tracked is None:
+            return self._take_new(migration, at, first)
+        if migration.status == tracked.migration.status:
+            self.live[migration.uuid] = _stayed(tracked, migration, at)
+            return []
+        if not _goes_on(tracked, migration):
+            self.live[migration.uuid] = replace(tracked, unseen_since=None)
+            return []
+        return self._go_on(tracked, migration, at)
+
+    def _take_after_end(self, migration: Migration, end: End) -> list[Event]:
+        """Take in an answer for a record that has ended: at most, the end is another one now."""
+        if migration.row.live or migration.status == end.status or migration.stamp - end.stamp < SAME_END:
+            return []
+        self.ended[migration.uuid] = replace(end, status=migration.status, stamp=migration.stamp)
+        return [Corrected(migration, end.status, migration.status)] if end.counted else []
+
+    def _take_new(self, migration: Migration, at: float, first: bool) -> list[Event]:
+        """Take in a record that was never seen before."""
+        assert self.baseline is not None
+        counted = not first and migration.created_at >= self.baseline
+        if not migration.row.live and not (counted and at - migration.created_at < END_MEMORY):
+            if migration.created_at >= self.baseline:
+                self._remember_end(migration, migration.status, migration.stamp, counted=False)
+            return []
+        if counted:
+            return self._begin(migration, at)
+        self.live[migration.uuid] = _found(migration, at)
+        return []
+
+    def _begin(self, migration: Migration, at: float) -> list[Event]:
+        """Begin with the status in which Nova creates a record of this type, and go on from there if it has moved on."""
+        start = replace(migration, status=initial_row(migration.migration_type).status, updated_at=None)
+        tracked = Tracked(start, _entry(start), seen=migration.created_at, first_seen=at, counted=True)
+        began: list[Event] = [Began(migration)]
+        if migration.status == start.status:
+            self.live[migration.uuid] = _stayed(tracked, migration, at)
+            return began
+        return began + self._go_on(tracked, migration, at)
+
+    def _go_on(self, tracked: Tracked, migration: Migration, at: float) -> list[Event]:
+        """Move a record on to the status it is in now."""
+        events = _left(tracked, migration)
+        left, passed = tracked.migration.status, _passed(tracked.migration, migration)
+        proven = tracked.created_proven and not _was_reused(tracked, migration, left)
+        moved = replace(tracked, created_proven=proven)
+        events += [Left(migration, status, None) for status in passed]
+        events += _move_end(moved, migration)
+        if migration.row.live:
+            self.live[migration.uuid] = _entered(moved, migration, at)
+            return events
+        self.live.pop(migration.uuid, None)
+        self._remember_end(migration, migration.status, migration.stamp, counted=True)
+        return [*events, Ended(migration, migration.status, migration.row.outcome or Outcome.UNKNOWN)]
+
+    def _take_absences(
+        self, shown: Mapping[str, Migration], deletions: Mapping[str, Deletion], at: float
+    ) -> list[Event]:
+        """Take in what a complete snapshot does not show."""
+        events: list[Event] = []
+        for uuid, tracked in sorted(self.live.items()):
+            if uuid in shown:
+                continue
+            deletion = deletions.get(tracked.migration.server_id)
+            unseen_since = at if tracked.unseen_since is None else tracked.unseen_since
+            if deletion is not None:
+                events += self._delete(tracked, deletion.at, Outcome.DELETED, at)
+            elif at - unseen_since >= UNSEEN_MEMORY:
+                events += self._delete(tracked, None, Outcome.UNKNOWN, at)
+            else:
+                self.live[uuid] = replace(tracked, unseen_since=unseen_since)
+        return events
+
+    def _delete(self, tracked: Tracked, when: float | None, outcome: Outcome, at: float) -> list[Event]:
+        """End a record whose server was deleted, at a time that may not be known."""
+        migration = tracked.migration
+        del self.live[migration.uuid]
+        self._remember_end(migration, DELETED, at if when is None else when, counted=True)
+        events: list[Event] = [Left(migration, migration.status, _deleted_after(tracked, when))]
+        if when is not None and not tracked.move_over and tracked.created_proven:
+            events.append(MoveEnded(migration, outcome, max(0.0, when - migration.created_at)))
+        return [*events, Ended(migration, DELETED, outcome)]
+
+    def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
+        self.ended[migration.uuid] = End(status, stamp, migration.created_at, counted)
+
+    def _forget_old_ends(self, at: float) -> None:
+        """Forget ends that could not be counted again: their records were created too long ago."""
+        old = [uuid for uuid, end in self.ended.items() if at - end.created_at >= END_MEMORY]
+        for uuid in old:
+            del self.ended[uuid]
+
+    def _advance_watermark(self, snapshot: Snapshot) -> None:
+        stamps = [each.updated_at for each in snapshot.migrations if each.updated_at is not None]
+        if stamps:
+            self.newest_update = max(max(stamps), self.newest_update or -math.inf)
+        self.last_poll_begun = snapshot.begun
+
+
+def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
+    """Return one answer for each uuid: the one further along the lifecycle, then the newer.
+
+    A cross-cell resize leaves a stale twin in the other cell, and a record may move on between two questions.
+    """
+    chosen: dict[str, Migration] = {}
+    for migration in migrations:
+        rival = chosen.get(migration.uuid)
+        if rival is None or _order(migration) > _order(rival):
+            chosen[migration.uuid] = migration
+    return chosen
+
+
+def _order(migration: Migration) -> tuple[int, float, str]:
+    return (migration.row.rank, migration.stamp, migration.status)
+
+
+def _goes_on(tracked: Tracked, migration: Migration) -> bool:
+    """Tell whether an answer with another status lies further along than what was seen."""
+    rank, known = migration.row.rank, [_rank_of(tracked, stay) for stay in (*tracked.history, tracked.stay)]
+    if migration.row.phase is Phase.UNKNOWN or rank == max(known):
+        entered = {stay.status for stay in (*tracked.history, tracked.stay)}
+        return migration.status not in entered and migration.stamp > tracked.migration.stamp
+    return rank > max(known)
+
+
+def _rank_of(tracked: Tracked, stay: Stay) -> int:
+    return replace(tracked.migration, status=stay.status).row.rank
+
+
+def _entry(migration: Migration) -> Stay:
+    """Return when a record that is first seen in its status entered it.
+
+    A record is created in the first status of its type, so that later stamps there mean nothing, unless Nova used a dead
+    record again. Heartbeats hide the beginning of a running status: since its creation is all that is sure.
+    """
+    row, age = migration.row, migration.stamp - migration.created_at
+    if row.rank == 0:
+        reused = _may_be_reused(migration.migration_type) and age > REUSE_GAP
+        return Stay(migration.status, migration.stamp if reused else migration.created_at, math.inf if reused else 0.0)
+    return Stay(migration.status, migration.stamp, max(0.0, age) if row.heartbeat else 0.0)
+
+
+def _found(migration: Migration, at: float) -> Tracked:
+    """Return the record as it was found in the middle of its way."""
+    row, stay = migration.row, _entry(migration)
+    over = row.finishes_move or row.rank > _finished_rank(migration.migration_type)
+    proven = stay.slack != math.inf and not _came_late(migration, initial_row(migration.migration_type).status)
+    return Tracked(migration, stay, at, at, counted=False, move_over=over, created_proven=proven)
+
+
+def _finished_rank(migration_type: MigrationType) -> float:
+    """Return the rank beyond which the move itself is over while the record lives on."""
+    return 3 if _may_be_reused(migration_type) else math.inf
+
+
+def _may_be_reused(migration_type: MigrationType) -> bool:
+    """Tell whether Nova uses dead pre-migrating records of this type again."""
+    return migration_type in (MigrationType.RESIZE, MigrationType.MIGRATION)
+
+
+def _came_late(migration: Migration, left: str) -> bool:
+    """Tell whether a record left its first status so long after its creation that it must be a re-used one."""
+    if not _may_be_reused(migration.migration_type) or left != initial_row(migration.migration_type).status:
+        return False
+    return surely_direct(migration.migration_type, left, migration.status) and (
+        migration.stamp - migration.created_at > REUSE_GAP
+    )
+
+
+def _was_reused(tracked: Tracked, migration: Migration, left: str) -> bool:
+    return tracked.stay.slack == math.inf or _came_late(migration, left)
+
+
+def _stayed(tracked: Tracked, migration: Migration, at: float) -> Tracked:
+    """Return a record that is still in its status: later stamps do not move its beginning."""
+    older = tracked.migration
+    if migration.stamp < older.stamp:
+        return replace(tracked, seen=at, unseen_since=None)
+    gap = migration.stamp - older.stamp
+    stay, proven = tracked.stay, tracked.created_proven
+    if migration.row.rank == 0 and _may_be_reused(migration.migration_type) and gap > REUSE_GAP:
+        stay, proven = Stay(migration.status, migration.stamp, math.inf), False
+    heartbeat = migration.stamp if migration.row.heartbeat and gap > 0 else tracked.heartbeat
+    return replace(
+        tracked,
+        migration=migration,
+        stay=stay,
+        seen=at,
+        created_proven=proven,
+        heartbeat=heartbeat,
+        unseen_since=None,
+    )
+
+
+def _entered(tracked: Tracked, migration: Migration, at: float) -> Tracked:
+    """Return a record that entered the status it is in now."""
+    return replace(
+        tracked,
+        migration=migration,
+        stay=Stay(migration.status, migration.stamp, _entry_slack(tracked, migration)),
+        seen=at,
+        history=(*tracked.history, tracked.stay),
+        move_over=tracked.move_over or _is_move_over(migration),
+        heartbeat=None,
+        unseen_since=None,
+    )
+
+
+def _is_move_over(migration: Migration) -> bool:
+    row = migration.row
+    return row.finishes_move or _finished_rank(migration.migration_type) < row.rank
+
+
+def _entry_slack(tracked: Tracked, migration: Migration) -> float:
+    """Return how much earlier than its stamp a record may have entered its status: a heartbeat moves the stamp on."""
+    return _since_seen(tracked, migration.stamp) if migration.row.heartbeat else 0.0
+
+
+def _since_seen(tracked: Tracked, stamp: float) -> float:
+    """Return the time before a stamp in which a record was not seen in the status it left."""
+    return max(0.0, stamp - max(tracked.seen, tracked.migration.stamp, tracked.stay.since))
+
+
+def _left(tracked: Tracked, migration: Migration) -> list[Event]:
+    """Return that a record left its status, with the time it was in it where the stamps prove that."""
+    kind, left = migration.migration_type, tracked.stay.status
+    direct = surely_direct(kind, left, migration.status)
+    slack = _entry_slack(tracked, migration) if direct else _since_seen(tracked, migration.stamp)
+    seconds = migration.stamp - tracked.stay.since
+    if _came_late(migration, left) or not _is_proven(seconds, tracked, slack):
+        return [Left(migration, left, None)]
+    return [Left(migration, left, seconds)]
+
+
+def _is_proven(seconds: float, tracked: Tracked, slack: float) -> bool:
+    """Tell whether a time in a status is known well enough: exactly, within a heartbeat, or within a tenth of it."""
+    if seconds < 0:
+        return False
+    doubt = slack + tracked.stay.slack
+    heartbeat = HEARTBEAT_PERIOD if tracked.migration.row.heartbeat else 0.0
+    return doubt <= max(heartbeat, TOLERANCE * seconds)
+
+
+def _deleted_after(tracked: Tracked, when: float | None) -> float | None:
+    """Return how long a record was in its last status when its server was deleted, where that is known."""
+    if when is None:
+        return None
+    seconds = when - tracked.stay.since
+    return seconds if _is_proven(seconds, tracked, _since_seen(tracked, when)) else None
+
+
+def _passed(earlier: Migration, later: Migration) -> tuple[str, ...]:
+    return passed_between(later.migration_type, earlier.status, later.status)
+
+
+def _move_end(tracked: Tracked, migration: Migration) -> list[Event]:
+    """Return the end of the move itself, where this step is that end and its creation is believed."""
+    row = migration.row
+    if tracked.move_over or not row.finishes_move or not tracked.created_proven:
+        return []
+    seconds = migration.stamp - migration.created_at
+    return [MoveEnded(migration, row.outcome or Outcome.UNKNOWN, max(0.0, seconds))]
