@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
@@ -81,10 +81,10 @@ class Ledger:
         }
         self._ended_per_host: dict[tuple[str, str, MigrationType, Outcome], int] = {}
 
-    def enter(self, events: Iterable[Event], names: Mapping[str, str]) -> None:
-        """Count events; `names` says under which name a status is exposed that the lifecycle table does not know."""
+    def enter(self, events: Iterable[Event], name_of: Callable[[MigrationType, str], str]) -> None:
+        """Count events; `name_of` says under which name a status is exposed that the lifecycle table does not know."""
         for event in events:
-            self._enter(event, names)
+            self._enter(event, name_of)
 
     def totals(self) -> Totals:
         """Return everything counted so far, as it is at this moment."""
@@ -99,15 +99,15 @@ class Ledger:
             ended_per_host=_frozen(self._ended_per_host),
         )
 
-    def _enter(self, event: Event, names: Mapping[str, str]) -> None:
+    def _enter(self, event: Event, name_of: Callable[[MigrationType, str], str]) -> None:
         kind = event.migration.migration_type
         match event:
             case Began():
                 self._started[kind] += 1
             case Left(status=status, seconds=None):
-                _add(self._unobserved, (kind, names.get(status, status)))
+                _add(self._unobserved, (kind, name_of(kind, status)))
             case Left(status=status, seconds=float(seconds)):
-                _observe(self._status_durations, (kind, names.get(status, status)), seconds)
+                _observe(self._status_durations, (kind, name_of(kind, status)), seconds)
             case MoveEnded(outcome=outcome, seconds=seconds):
                 _observe(self._move_durations, (kind, outcome), seconds)
             case Ended():
@@ -116,7 +116,7 @@ class Ledger:
             case Corrected(from_status=before, to_status=after):
                 _add(self._corrections, (kind, before, after))
             case BecameStuck(status=status):
-                _add(self._became_stuck, (kind, names.get(status, status)))
+                _add(self._became_stuck, (kind, name_of(kind, status)))
 
     def _enter_hosts(self, event: Ended) -> None:
         if not self._per_host:
