@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
 
-from exporter.domain.cloud import CloudError, Rejection, Request
+from exporter.domain.cloud import CloudError, ErrorKind, Rejection, RejectReason, Request
 from exporter.domain.lifecycle import Phase
 from exporter.domain.migration import Migration
 from exporter.domain.view import REQUEST_BUCKETS, Health, Timing
@@ -22,10 +22,10 @@ class Vitals:
 
     def __init__(self, poll_interval: float) -> None:
         self._health = Health(poll_interval=poll_interval)
-        self._errors: Counter[str] = Counter()
+        self._errors: Counter[ErrorKind] = Counter()
         self._requests: Counter[tuple[str, str]] = Counter()
         self._timings: dict[str, Timing] = {}
-        self._rejected: Counter[str] = Counter()
+        self._rejected: Counter[RejectReason] = Counter()
         self._odd_records: set[tuple[str, str]] = set()
 
     @property

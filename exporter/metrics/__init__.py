@@ -1,0 +1,1 @@
+"""What is exposed: the catalogue of families, and the pages made from it."""

@@ -1,0 +1,57 @@
+"""The catalogue: every family as a row of name, kind, labels, help and a pure function of the view.
+
+Names and labels are a contract: alert rules, dashboards and docs rest on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.domain.view import CloudView, View
+
+
+class Kind(StrEnum):
+    """The kind of a family."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One histogram's value: upper bounds, the counts between them (the last beyond all bounds), and the sum."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+
+Value = float | Histogram
+Sample = tuple[tuple[str, ...], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of series; a counter's name ends in `_total`. `samples` yields label values in the order of `labels`."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    samples: Callable[[View], Iterable[Sample]]
+
+
+def per_cloud(
+    name: str, kind: Kind, labels: tuple[str, ...], help_text: str, samples: Callable[[CloudView], Iterable[Sample]]
+) -> Family:
+    """Return a family whose first label is the cloud; `samples` yields the values of the other labels."""
+
+    def of_all(view: View) -> Iterator[Sample]:
+        for cloud in view.clouds:
+            for values, value in samples(cloud):
+                yield (cloud.cloud, *values), value
+
+    return Family(name, kind, ("cloud", *labels), help_text, of_all)
