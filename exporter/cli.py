@@ -1,0 +1,242 @@
+"""The command line: the only room that builds things and puts them together."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from exporter import __version__, logs
+from exporter.config import CloudConfiguration, Configuration, ConfigurationError, load
+from exporter.demo.cloud import SimulatedCloud
+from exporter.domain.cloud import CloudError
+from exporter.domain.diagnosis import Limits
+from exporter.domain.view import Process
+from exporter.metrics.exposition import Exposition
+from exporter.poller import Poller, Settings
+from exporter.source.connect import ConnectConfigError, Connect, connect_named, connect_to, require_known
+from exporter.source.nova import NovaCloud
+from exporter.source.rights import Finding, check
+from exporter.watch import Board, Watch
+from exporter.web import ListenError, WebServer, build_app
+from exporter.pages import CloudPages
+
+log = logging.getLogger("exporter")
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+#: Everything must have stopped within this many seconds of a signal.
+STOP_WITHIN = 4.0
+
+_COMMANDS = {
+    "serve": "poll the clouds and serve their metrics (the default)",
+    "once": "poll every cloud once, print the metrics, exit",
+    "check": "check the configuration and what each cloud allows; print what is missing",
+    "demo": "serve the metrics of a simulated cloud inside this process; needs neither OpenStack nor configuration",
+}
+
+#: A faster clock for the demo: its moves take seconds, not minutes.
+_DEMO_THRESHOLD = 20.0
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Run a subcommand; return 0 when done, 1 when it failed, 2 for wrong usage or configuration."""
+    options = _parse(arguments)
+    logs.configure(options.level, options.format, sys.stderr)
+    command: Callable[[argparse.Namespace, Mapping[str, str]], int] = _RUN[options.command]
+    try:
+        return command(options, environ)
+    except (ConfigurationError, ConnectConfigError) as error:
+        print(f"openstack-migration-exporter: wrong configuration:\n{error}", file=sys.stderr)
+        return WRONG_USAGE
+    except ListenError as error:
+        print(f"openstack-migration-exporter: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    commands = "\n".join(f"  {name:8}{text}" for name, text in _COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="openstack-migration-exporter",
+        description="Prometheus exporter for the migrations of OpenStack Nova.",
+        epilog=f"commands:\n{commands}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", nargs="?", default="serve", choices=_COMMANDS, metavar="command", help="see below")
+    add = parser.add_argument
+    add("--config.file", dest="config", metavar="FILE", help="YAML configuration; without it, one cloud from OS_*")
+    add("--web.listen-address", dest="listen", metavar="HOST:PORT", default="127.0.0.1:19180", help="default: %(default)s")
+    add("--web.telemetry-path", dest="path", metavar="PATH", default="/metrics", help="default: %(default)s")
+    add("--log.level", dest="level", default="info", choices=["debug", "info", "warn", "error"])
+    add("--log.format", dest="format", default="logfmt", choices=["logfmt", "json"])
+    add("--version", action="version", version=f"openstack-migration-exporter {__version__}")
+    return parser.parse_args(arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """One cloud with all that watches it."""
+
+    configuration: CloudConfiguration
+    cloud: NovaCloud
+    poller: Poller
+
+
+def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    configuration = load(options.config, environ)
+    return _serve_clouds(options, configuration, environ, _connect_configured)
+
+
+def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    board = Board(_process(environ))
+    watched = _build(load(options.config, environ), board, _connect_configured)
+    complete = Watch(each.poller for each in watched).poll_once()
+    page, _ = Exposition(board.view).page("")
+    sys.stdout.write(page.decode())
+    return DONE if complete else FAILED
+
+
+def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    configuration = load(options.config, environ)
+    print(f"configuration: ok, {len(configuration.clouds)} cloud(s)")
+    good = True
+    for each in configuration.clouds:
+        print(f"{each.name}:")
+        for finding in _findings(each):
+            good = good and finding.ok is not False
+            print(f"  {_MARKS[finding.ok]:8}{finding.subject}: {finding.text}")
+    return DONE if good else FAILED
+
+
+_MARKS = {True: "ok", False: "MISSING", None: "unknown"}
+
+
+def _findings(configuration: CloudConfiguration) -> list[Finding]:
+    cloud = NovaCloud(_connect_configured(configuration), timeout=configuration.poll.timeout)
+    try:
+        return check(cloud, time.monotonic() + configuration.poll.deadline)
+    except CloudError as error:
+        return [Finding("access", False, f"{error.kind}: {error}")]
+    finally:
+        cloud.close()
+
+
+def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    with SimulatedCloud(story_seed=1) as simulated:
+        who = simulated.credentials
+        connect = connect_to(
+            simulated.auth_url,
+            username=who.username,
+            password=who.password,
+            project_name=who.project_name,
+            user_domain_name=who.user_domain_name,
+            project_domain_name=who.project_domain_name,
+            region_name=who.region_name,
+        )
+        return _serve_clouds(options, _demo_configuration(), environ, lambda _: connect, hint=_DEMO_HINT)
+
+
+_DEMO_HINT = """
+A simulated cloud moves its servers now; statuses last seconds, and whatever lasts longer than 20 s counts as stuck.
+  page     {url}/
+  metrics  {url}{path}
+Within a minute there are live, stuck and ended moves of all four types. Stop with Ctrl-C.
+"""
+
+
+def _demo_configuration() -> Configuration:
+    """Return a configuration in which everything goes as fast as the simulated cloud."""
+    configuration = load(None, {})
+    (cloud,) = configuration.clouds
+    thresholds = {pair: min(seconds, _DEMO_THRESHOLD) for pair, seconds in cloud.thresholds.items()}
+    poll = cloud.poll.model_copy(update={"interval": 1.0, "sweep_interval": 5.0, "overlap": 10.0})
+    live = cloud.live_migration.model_copy(update={"no_progress": _DEMO_THRESHOLD})
+    demo = replace(cloud, name="demo", poll=poll, thresholds=thresholds, live_migration=live)
+    return replace(configuration, clouds=(demo,))
+
+
+def _serve_clouds(
+    options: argparse.Namespace,
+    configuration: Configuration,
+    environ: Mapping[str, str],
+    connect: Callable[[CloudConfiguration], Connect],
+    hint: str | None = None,
+) -> int:
+    """Watch the clouds and serve their pages until a signal comes."""
+    board = Board(_process(environ))
+    watch = Watch(each.poller for each in _build(configuration, board, connect))
+    pages = CloudPages(board, watch, Exposition(board.view), options.path)
+    server = WebServer(build_app(pages, options.path), options.listen)
+    stop = _stop_on_signals()
+    server.start()
+    watch.start()
+    log.info("listening", extra={"url": server.url, "version": __version__, "clouds": len(configuration.clouds)})
+    if hint is not None:
+        print(hint.format(url=server.url, path=options.path), file=sys.stderr, flush=True)
+    stop.wait()
+    log.info("stopping")
+    server.stop()
+    watch.stop(within=STOP_WITHIN / 2)
+    return DONE
+
+
+def _build(
+    configuration: Configuration, board: Board, connect: Callable[[CloudConfiguration], Connect]
+) -> tuple[_Watched, ...]:
+    """Build the watch over each cloud; raise ConnectConfigError where a cloud is named that OpenStack's files do not know."""
+    watched = []
+    for each in configuration.clouds:
+        cloud = NovaCloud(connect(each), timeout=each.poll.timeout)
+        watched.append(_Watched(each, cloud, Poller(_settings(each), cloud, board.publish)))
+    return tuple(watched)
+
+
+def _connect_configured(configuration: CloudConfiguration) -> Connect:
+    require_known(configuration.cloud, configuration.region)
+    return connect_named(configuration.cloud, configuration.region)
+
+
+def _settings(configuration: CloudConfiguration) -> Settings:
+    poll, ignore = configuration.poll, configuration.ignore
+    return Settings(
+        name=configuration.name,
+        limits=Limits(configuration.thresholds, configuration.live_migration.no_progress),
+        interval=poll.interval,
+        sweep_interval=poll.sweep_interval,
+        deadline=poll.deadline,
+        overlap=poll.overlap,
+        deep_interval=poll.deep_interval,
+        deep_overlap=poll.deep_overlap,
+        per_host=configuration.features.per_host,
+        series_cap=configuration.limits.per_migration_series,
+        ignore_created_before=ignore.created_before,
+        ignore_ids=ignore.migration_ids,
+    )
+
+
+def _process(environ: Mapping[str, str]) -> Process:
+    revision = environ.get("OPENSTACK_MIGRATION_EXPORTER_REVISION", "unknown")
+    return Process(version=__version__, revision=revision, python=platform.python_version())
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+_RUN: dict[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
+    "serve": _serve,
+    "once": _once,
+    "check": _check,
+    "demo": _demo,
+}
