@@ -58,9 +58,10 @@ class Settings:
 
 @dataclass(slots=True)
 class _Gathering:
-    """What one poll has heard so far; `date` is the cloud's time of the first answer."""
+    """What one poll has heard so far; `date` is the cloud's time of the first answer, `heard_at` ours."""
 
     answers: list[Answer] = field(default_factory=list)
+    heard_at: float = 0.0
     newest: Migration | None = None
     deletions: dict[str, Deletion] = field(default_factory=dict)
     complete: bool = False
@@ -69,6 +70,11 @@ class _Gathering:
     @property
     def date(self) -> float | None:
         return next((answer.date for answer in self.answers), None)
+
+    def hear(self, answer: Answer, now: float) -> Answer:
+        self.heard_at = self.heard_at if self.answers else now
+        self.answers.append(answer)
+        return answer
 
     def migrations(self) -> tuple[Migration, ...]:
         return tuple(migration for answer in self.answers for migration in answer.migrations)
@@ -172,8 +178,7 @@ class Poller:
             self._vitals.reached(self._cloud.open(deadline))
         if first:
             with self._timed(heard, "baseline"):
-                answer = self._cloud.newest(deadline)
-            heard.answers.append(answer)
+                answer = heard.hear(self._cloud.newest(deadline), self._clock())
             heard.newest = max(answer.migrations, key=lambda each: each.created_at, default=None)
         if not self._sweep_is_due():
             self._look(heard, deadline)
@@ -195,14 +200,14 @@ class Poller:
         unknown = sorted({each.status for each in live if each.row.phase is Phase.UNKNOWN})
         with self._timed(heard, "sweep"):
             for status in (*LIVE_STATUSES, *unknown):
-                heard.answers.append(self._cloud.with_status(status, deadline))
+                heard.hear(self._cloud.with_status(status, deadline), self._clock())
 
     def _look(self, heard: _Gathering, deadline: float) -> None:
         """Ask for what changed, and for what was perhaps never updated, which changes-since does not show."""
         with self._timed(heard, "look"):
             for status in NEVER_UPDATED_STATUSES:
-                heard.answers.append(self._cloud.with_status(status, deadline))
-            heard.answers.append(self._cloud.changed_since(self._changes_from(heard), deadline))
+                heard.hear(self._cloud.with_status(status, deadline), self._clock())
+            heard.hear(self._cloud.changed_since(self._changes_from(heard), deadline), self._clock())
 
     def _changes_from(self, heard: _Gathering) -> float:
         known = self._tracker.watermark
@@ -225,8 +230,7 @@ class Poller:
 
     def _look_for(self, tracked: Tracked, heard: _Gathering, deadline: float) -> None:
         migration = tracked.migration
-        answer = self._cloud.of_server(migration.server_id, deadline)
-        heard.answers.append(answer)
+        answer = heard.hear(self._cloud.of_server(migration.server_id, deadline), self._clock())
         if not any(found.uuid == migration.uuid for found in answer.migrations):
             deletion = self._cloud.deletion_of(migration.server_id, deadline)
             if deletion is not None:
@@ -255,7 +259,7 @@ class Poller:
         for answer in heard.answers:
             self._vitals.count_rejections(answer.rejections)
             self._vitals.count_unknown_statuses(answer.migrations)
-        self._vitals.compare_clocks(heard.date, self._clock())
+        self._vitals.compare_clocks(heard.date, heard.heard_at)
         self._vitals.poll_succeeded(self._clock(), heard.steps)
         self._failures = 0
 

@@ -106,7 +106,7 @@ class Ledger:
                 self._started[kind] += 1
             case Left(status=status, seconds=None):
                 _add(self._unobserved, (kind, name_of(kind, status)))
-            case Left(status=status, seconds=float(seconds)):
+            case Left(status=status, seconds=seconds) if seconds is not None:
                 _observe(self._status_durations, (kind, name_of(kind, status)), seconds)
             case MoveEnded(outcome=outcome, seconds=seconds):
                 _observe(self._move_durations, (kind, outcome), seconds)

@@ -379,12 +379,13 @@ def passed_between(migration_type: MigrationType, earlier: str, later: str) -> t
 def surely_direct(migration_type: MigrationType, earlier: str, later: str) -> bool:
     """Tell whether nothing but an optional status can lie between two statuses.
 
-    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along.
+    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along; before an
+    end of unknown outcome perhaps another end was passed.
     """
     start, end = row_of(migration_type, earlier), row_of(migration_type, later)
     if Phase.UNKNOWN in (start.phase, end.phase):
         return False
-    if passed_between(migration_type, earlier, later):
+    if passed_between(migration_type, earlier, later) or end.outcome is Outcome.UNKNOWN:
         return False
     if end.live or _ends_whole_path(end):
         return True

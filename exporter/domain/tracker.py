@@ -36,6 +36,10 @@ UNSEEN_MEMORY = 7 * DAY
 #: (nova/compute/manager.py, `_cleanup_pre_live_migration` and `_rollback_live_migration`).
 SAME_END = 2.0
 
+#: Nova's clocks agree to about so much, and some databases keep whole seconds: while the newest record is younger than this
+#: at the first look, others may yet be created with its time.
+SAME_MOMENT = 10.0
+
 #: Longer between two stamps in pre-migrating means that Nova used a dead record again for a new move
 #: (nova/conductor/tasks/migrate.py, `_preallocate_migration`); scheduling itself is bounded by long_rpc_timeout, 1800 s.
 REUSE_GAP = HOUR
@@ -135,14 +139,14 @@ class Tracker:
         """Take in a snapshot and return what happened since the one before, in an order that depends on nothing else."""
         first = self.baseline is None
         if first:
-            self.baseline = -math.inf if snapshot.newest is None else snapshot.newest.created_at
+            self.baseline = _baseline_of(snapshot)
         shown = _furthest(snapshot.migrations if snapshot.newest is None else (*snapshot.migrations, snapshot.newest))
         events: list[Event] = []
         for migration in sorted(shown.values(), key=lambda each: (each.created_at, each.uuid)):
             events += self._take(migration, at, first)
         if snapshot.complete:
             events += self._take_absences(shown, snapshot.deletions, at)
-            self._forget_old_ends(at)
+            self._forget_old_ends(shown, at)
         self._advance_watermark(snapshot)
         return events
 
@@ -254,9 +258,12 @@ class Tracker:
     def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
         self.ended[migration.uuid] = End(status, stamp, migration.created_at, counted)
 
-    def _forget_old_ends(self, at: float) -> None:
-        """Forget ends that could not be counted again: their records were created too long ago."""
-        old = [uuid for uuid, end in self.ended.items() if at - end.created_at >= END_MEMORY]
+    def _forget_old_ends(self, shown: Mapping[str, Migration], at: float) -> None:
+        """Forget ends that could not be counted again: their records were created too long ago.
+
+        Not while they are shown: the stale twin of a cross-cell move may live on, and would begin anew.
+        """
+        old = [uuid for uuid, end in self.ended.items() if at - end.created_at >= END_MEMORY and uuid not in shown]
         for uuid in old:
             del self.ended[uuid]
 
@@ -267,8 +274,19 @@ class Tracker:
         self.last_poll_begun = snapshot.begun
 
 
+def _baseline_of(snapshot: Snapshot) -> float:
+    """Return the time from which on created records are new: that of the newest record, or just after it.
+
+    What was created in the same second as a newest record long past was there before the first look.
+    """
+    if snapshot.newest is None:
+        return -math.inf
+    created = snapshot.newest.created_at
+    return created if snapshot.begun - created < SAME_MOMENT else math.nextafter(created, math.inf)
+
+
 def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
-    """Return one answer for each uuid: the one further along the lifecycle, then the newer.
+    """Return one answer for each uuid: the one further along the lifecycle, then the newer, then the one that tells more.
 
     A cross-cell resize leaves a stale twin in the other cell, and a record may move on between two questions.
     """
@@ -280,8 +298,9 @@ def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
     return chosen
 
 
-def _order(migration: Migration) -> tuple[int, float, str]:
-    return (migration.row.rank, migration.stamp, migration.status)
+def _order(migration: Migration) -> tuple[int, float, str, bool, str, str]:
+    written = (migration.updated_at is not None, migration.dest_host or "", migration.source_host or "")
+    return (migration.row.rank, migration.stamp, migration.status, *written)
 
 
 def _goes_on(tracked: Tracked, migration: Migration) -> bool:
@@ -338,7 +357,14 @@ def _came_late(migration: Migration, left: str) -> bool:
 
 
 def _was_reused(tracked: Tracked, migration: Migration, left: str) -> bool:
-    return tracked.stay.slack == math.inf or _came_late(migration, left)
+    return tracked.stay.slack == math.inf or _lingered(tracked) or _came_late(migration, left)
+
+
+def _lingered(tracked: Tracked) -> bool:
+    """Tell whether a record was seen for so long in its first status that what follows may belong to another move."""
+    migration = tracked.migration
+    waited = tracked.seen - tracked.stay.since
+    return _may_be_reused(migration.migration_type) and migration.row.rank == 0 and waited > REUSE_GAP
 
 
 def _stayed(tracked: Tracked, migration: Migration, at: float) -> Tracked:
@@ -397,7 +423,7 @@ def _left(tracked: Tracked, migration: Migration) -> list[Event]:
     direct = surely_direct(kind, left, migration.status)
     slack = _entry_slack(tracked, migration) if direct else _since_seen(tracked, migration.stamp)
     seconds = migration.stamp - tracked.stay.since
-    if _came_late(migration, left) or not _is_proven(seconds, tracked, slack):
+    if _was_reused(tracked, migration, left) or not _is_proven(seconds, tracked, slack):
         return [Left(migration, left, None)]
     return [Left(migration, left, seconds)]
 

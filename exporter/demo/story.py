@@ -1,0 +1,146 @@
+"""The story that the simulated cloud plays: moves of every type and ending, for ever, from a seed.
+
+All is a function of seed and begin. The first half minute is a cast in a fixed order, so that whoever looks after a
+minute sees live, stuck and ended moves of all four types; only the cast has moves that stay for ever.
+"""
+
+import heapq
+import random
+from collections.abc import Iterator
+from itertools import count
+
+from exporter.demo.beats import Beat, Script, Verb
+from exporter.demo.scripts import STUCK, Ending, cold, evacuate, live
+
+RETENTION = 900.0  # seconds that an ended move and its server are kept
+DOOMED_HOST = "compute-6"  # dies for good early in the story
+DOOM = 20.0
+FLAKY_HOST = "compute-5"  # dies and comes back, for ever
+_FLAKY_PERIOD, _FLAKY_DOWN_FOR = 60.0, 35.0
+_SOUND_HOSTS = ("compute-1", "compute-2", "compute-3", "compute-4")
+_LIVE_SOURCES = _SOUND_HOSTS[:2]
+_LONGEST_QUEUE = 20.0
+
+Role = tuple[str, Ending]
+
+CAST: tuple[Role, ...] = (
+    ("resize", Ending.STUCK_FINISHING),
+    ("live-migration", Ending.STUCK_RUNNING),
+    ("evacuation", Ending.STUCK_REBUILDING),
+    ("live-migration", Ending.STUCK_ACCEPTED),
+    ("migration", Ending.STUCK_SCHEDULING),
+    ("migration", Ending.CONFIRMED),
+    ("resize", Ending.UNCONFIRMED),
+    ("live-migration", Ending.COMPLETED),
+    ("evacuation", Ending.COMPLETED),
+    ("resize", Ending.REVERTED),
+    ("live-migration", Ending.PRE_FAILED),
+    ("migration", Ending.DISK_ERROR),
+    ("resize", Ending.DELETED_FINISHED),
+    ("live-migration", Ending.CANCELLED),
+    ("live-migration", Ending.COMPLETED),
+    ("evacuation", Ending.REBUILD_FAILED),
+    ("migration", Ending.DELETED_MIGRATING),
+    ("resize", Ending.CONFIRMED_LATE),
+)
+_LATER: tuple[Role, ...] = tuple(role for role in CAST if role[1] not in STUCK) + (
+    ("resize", Ending.CONFIRMED),
+    ("resize", Ending.CONFIRMED),
+    ("resize", Ending.NO_VALID_HOST),
+    ("migration", Ending.CONFIRMED),
+    ("migration", Ending.CONFIRMED_LATE),
+    ("migration", Ending.REVERTED),
+    ("live-migration", Ending.COMPLETED),
+    ("live-migration", Ending.COMPLETED_POST_COPY),
+    ("live-migration", Ending.ROLLED_BACK),
+    ("evacuation", Ending.COMPLETED),
+)
+
+
+def story(seed: int, begin: float) -> Iterator[Beat]:
+    """Yield the beats in the order of time, without end; `begin` in epoch seconds."""
+    return heapq.merge(_hosts(begin), _moves(random.Random(seed), begin), key=lambda beat: beat.at)
+
+
+def _hosts(begin: float) -> Iterator[Beat]:
+    for host in (*_SOUND_HOSTS, FLAKY_HOST, DOOMED_HOST):
+        yield Beat(begin, Verb.SERVICE, host, {"up": True})
+    yield Beat(begin, Verb.SERVICE, FLAKY_HOST, {"up": False})
+    yield Beat(begin + DOOM, Verb.SERVICE, DOOMED_HOST, {"up": False})
+    for period in count():
+        start = begin + period * _FLAKY_PERIOD
+        if period:
+            yield Beat(start, Verb.SERVICE, FLAKY_HOST, {"up": False})
+        yield Beat(start + _FLAKY_DOWN_FOR, Verb.SERVICE, FLAKY_HOST, {"up": True})
+
+
+def _moves(chance: random.Random, begin: float) -> Iterator[Beat]:
+    """Start a move every few seconds; hold the beats of those under way until their time."""
+    plot = _Plot(chance, begin)
+    waiting: list[tuple[float, int, Beat]] = []
+    order = count()
+    at = begin
+    for number in count():
+        at += 1.5 if number < len(CAST) else chance.uniform(2, 4)
+        while waiting and waiting[0][0] <= at:
+            yield heapq.heappop(waiting)[2]
+        role = CAST[number] if number < len(CAST) else chance.choice(_LATER)
+        for beat in plot.move(number, at, role):
+            heapq.heappush(waiting, (beat.at, next(order), beat))
+
+
+class _Plot:
+    """Write scripts one after the other, mindful of which host is busy until when."""
+
+    def __init__(self, chance: random.Random, begin: float) -> None:
+        self._chance = chance
+        self._begin = begin
+        self._free_at = dict.fromkeys((*_LIVE_SOURCES, DOOMED_HOST), begin)
+
+    def move(self, number: int, at: float, role: Role) -> list[Beat]:
+        """Give all beats of one move."""
+        migration_type, ending = role
+        source = self._source(migration_type, ending, at)
+        if migration_type == "evacuation":
+            at = self._down_at(at)
+        script = Script(number, at, self._chance, source, self._dest(source, ending))
+        if migration_type == "live-migration":
+            self._free_at[source] = live(script, ending, self._free_at[source], self._begin + DOOM)
+        elif migration_type == "evacuation":
+            evacuate(script, ending, self._back_at)
+        else:
+            cold(script, migration_type, ending)
+        if ending not in STUCK:
+            script.purge(RETENTION)
+        return script.beats
+
+    def _source(self, migration_type: str, ending: Ending, at: float) -> str:
+        if migration_type == "evacuation":
+            return FLAKY_HOST
+        if ending is Ending.STUCK_RUNNING:
+            return DOOMED_HOST
+        if migration_type == "live-migration":
+            return self._live_source(at)
+        return self._chance.choice(_SOUND_HOSTS)
+
+    def _live_source(self, at: float) -> str:
+        # Mostly any, so that a queue forms behind one; the freer one when it is long, so that it stays bounded.
+        chosen = self._chance.choice(_LIVE_SOURCES)
+        if self._free_at[chosen] - at > _LONGEST_QUEUE:
+            return min(_LIVE_SOURCES, key=lambda host: self._free_at[host])
+        return chosen
+
+    def _dest(self, source: str, ending: Ending) -> str:
+        if ending in (Ending.STUCK_FINISHING, Ending.STUCK_REBUILDING):
+            return DOOMED_HOST
+        return self._chance.choice([host for host in _SOUND_HOSTS if host != source])
+
+    def _down_at(self, at: float) -> float:
+        """Give when the flaky host is down next, early enough for a rebuild."""
+        phase = (at - self._begin) % _FLAKY_PERIOD
+        return at if phase < _FLAKY_DOWN_FOR - 15 else at - phase + _FLAKY_PERIOD + self._chance.uniform(0.5, 5)
+
+    def _back_at(self, at: float) -> float:
+        """Give when the flaky host, down at a moment, is back."""
+        phase = (at - self._begin) % _FLAKY_PERIOD
+        return at if phase > _FLAKY_DOWN_FOR else at - phase + _FLAKY_DOWN_FOR + 1

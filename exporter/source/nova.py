@@ -1,0 +1,202 @@
+"""Nova, as the poller sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from urllib.parse import quote as url_quote
+
+import requests
+
+from exporter.domain.cloud import Answer, Deletion, Rejection, RejectReason, Request
+from exporter.source.connect import Connect
+from exporter.source.errors import Place, at, cloud_error
+from exporter.source.login import Login, log_in
+from exporter.source.paging import MAX_PAGES, PAGE_SIZE, MarkerGone, Page, read_all
+from exporter.source.parsing import parse_all
+from exporter.source.replies import Reply, deleted_row, is_not_found, page_of, refuse_marker, reply_of
+from exporter.source.transport import MAX_BYTES, Transport
+
+LOG = logging.getLogger(__name__)
+
+MIGRATIONS = "/os-migrations"
+SERVERS = "/servers/detail"
+
+#: Seconds between two logged rejections for one reason.
+REJECTION_LOG_PAUSE = 60.0
+
+_LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+
+
+class NovaCloud:
+    """One cloud, or one region of it; for one thread.
+
+    `connect` is called at the first question, and again after any failure: so mended credentials, a new role, a moved
+    endpoint and an upgraded Nova are found without a restart. `timeout` is in seconds, of one wait for the API.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        timeout: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+        page_size: int = PAGE_SIZE,
+        max_pages: int = MAX_PAGES,
+        max_page_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._connect = connect
+        self._transport = Transport(timeout, monotonic=monotonic, wait=wait, max_bytes=max_page_bytes)
+        self._page_size = page_size
+        self._full_page = page_size
+        self._max_pages = max_pages
+        self._login: Login | None = None
+        self._on_close = contextlib.ExitStack()
+        self._rejection_log = RejectionLog(monotonic)
+
+    def open(self, deadline: float) -> str:
+        """Log in where that is needed and return the microversion that will be used."""
+        with self._asking(deadline):
+            return self._logged_in().microversion
+
+    def newest(self, deadline: float) -> Answer:
+        """Return the record that was created last: Nova sorts by created_at, newest first."""
+        page = self._fetch({}, 1, deadline, None)
+        answer = self._answer(page.records[:1], page.date)
+        if page.records and not answer.migrations:
+            page = self._fetch({}, self._page_size, deadline, None)
+            answer = self._answer(page.records, page.date)
+        return replace(answer, migrations=answer.migrations[:1])
+
+    def with_status(self, status: str, deadline: float) -> Answer:
+        """Return every record in a status."""
+        return self._listing({"status": status}, deadline)
+
+    def changed_since(self, since: float, deadline: float) -> Answer:
+        """Return every record updated at or after a time (seconds since the epoch, cut to whole seconds)."""
+        return self._listing({"changes-since": moment(since)}, deadline)
+
+    def of_server(self, server_id: str, deadline: float) -> Answer:
+        """Return every record of one server."""
+        return self._listing({"instance_uuid": server_id}, deadline)
+
+    def deletion_of(self, server_id: str, deadline: float) -> Deletion | None:
+        """Return the proof that a server was deleted, or None where there is no proof.
+
+        Nova drops filters that the user may not use without a word (nova/api/openstack/compute/servers.py,
+        `remove_invalid_options`), so the row found must be that server and say DELETED. A 404 is proof for an admin
+        only: others get it for the servers of other projects.
+        """
+        query = {"all_tenants": "1", "deleted": "True", "uuid": server_id, "limit": "1"}
+        reply = self.get(SERVERS, query, deadline, allowed=(403,))
+        if reply.status == requests.codes.forbidden:
+            return None
+        with self._asking(deadline):
+            proof = deleted_row(reply.body, server_id)
+            if proof or not self._logged_in().is_admin:
+                return proof
+        reply = self.get(f"/servers/{url_quote(server_id, safe='')}", {}, deadline, allowed=(404,))
+        return Deletion(at=None) if is_not_found(reply) else None
+
+    def requests(self) -> Sequence[Request]:
+        """Return the requests made since the last call of this method."""
+        return self._transport.drain()
+
+    def close(self) -> None:
+        """Forget the login and every connection, so that the next call begins anew."""
+        self._login = None
+        self._on_close.close()
+
+    def get(self, path: str, query: Mapping[str, str], deadline: float, allowed: Collection[int] = ()) -> Reply:
+        """Return the answer of the compute API to a GET; raise CloudError for any HTTP error but those `allowed`."""
+        with self._asking(deadline):
+            login = self._logged_in()
+            response = login.compute.get(
+                path,
+                params=dict(query),
+                headers={"Accept": "application/json"},
+                microversion=login.microversion,
+                raise_exc=False,
+                connect_retries=0,
+                status_code_retries=0,
+                log=False,
+                skip_cache=True,
+            )
+            return reply_of(response, allowed, at(self._transport.place, "GET", response.url))
+
+    def login(self, deadline: float) -> Login:
+        """Return the login, made where that is needed."""
+        self.open(deadline)
+        return self._logged_in()
+
+    @contextlib.contextmanager
+    def _asking(self, deadline: float) -> Iterator[None]:
+        """Bound what is asked within, and turn what goes wrong into CloudError; then the next question begins anew."""
+        self._transport.pace.deadline = deadline
+        self._transport.last_answer = None
+        try:
+            yield
+        except MarkerGone:
+            raise
+        except Exception as exception:
+            place = replace(self._transport.place, answer=self._transport.last_answer)
+            self.close()
+            raise cloud_error(exception, place) from exception.__cause__
+
+    def _logged_in(self) -> Login:
+        if self._login is None:
+            self._transport.place = Place(cloud="")
+            connection = self._connect()
+            self._on_close.callback(connection.close)
+            self._login = log_in(connection, self._transport)
+        return self._login
+
+    def _listing(self, query: Mapping[str, str], deadline: float) -> Answer:
+        fetch = functools.partial(self._fetch, query, self._page_size, deadline)
+        listing = read_all(fetch, self._full_page, self._max_pages)
+        self._full_page = listing.full_page
+        return self._answer(listing.records, listing.date)
+
+    def _fetch(self, query: Mapping[str, str], limit: int, deadline: float, marker: str | None) -> Page:
+        asked = {**query, "limit": str(limit)} | ({"marker": marker} if marker else {})
+        with self._asking(deadline):
+            reply = self.get(MIGRATIONS, asked, deadline, allowed=(400,) if marker else ())
+            if reply.status == requests.codes.bad_request:
+                refuse_marker(reply, marker, self._transport.place)
+            return page_of(reply)
+
+    def _answer(self, records: Sequence[object], date: float | None) -> Answer:
+        migrations, rejections = parse_all(records)
+        self._rejection_log.note(self._transport.place.cloud, rejections)
+        return Answer(migrations, rejections, date)
+
+
+class RejectionLog:
+    """Log rejected records, one a reason and minute."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._logged: dict[RejectReason, float] = {}
+
+    def note(self, cloud: str, rejections: Sequence[Rejection]) -> None:
+        """Log what has not been logged within the last minute."""
+        for rejection in rejections:
+            now = self._monotonic()
+            if now - self._logged.get(rejection.reason, -math.inf) < REJECTION_LOG_PAUSE:
+                continue
+            self._logged[rejection.reason] = now
+            text = "cloud %s: migration %s cannot be understood (%s): %s"
+            LOG.warning(text, cloud, rejection.record, rejection.reason, rejection.detail)
+
+
+def moment(seconds: float) -> str:
+    """Return a time as Nova's filters take it; cut to whole seconds, for that is what MySQL keeps."""
+    bounded = math.floor(min(max(seconds, 0.0), _LAST_MOMENT))
+    return datetime.fromtimestamp(bounded, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
