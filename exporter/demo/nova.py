@@ -147,7 +147,7 @@ class Nova:
             return _without_twins(self._migrations.page(selection, limit=limit, after=after))
 
     def unsorted(self, selection: Selection) -> list[MigrationRow]:
-        """Answer all rows as Nova before 2.59: no order of its own, so the database's, by id."""
+        """Answer all rows as Nova before 2.59: no order is promised there, here it is by id."""
         with self._lock:
             rows = self._migrations.page(selection, limit=len(self._migrations), after=None)
         return sorted(rows, key=lambda row: row.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Client:
         root = self.compute_url.removesuffix("/v2.1")
         text = answer.text.replace(root, "ROOT")
         try:
-            return requests.models.complexjson.loads(text)
+            return json.loads(text)
         except ValueError:
             return text
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
-from tests.contract.clouds import Client, CloudUnderTest
+from tests.contract.clouds import Client, CloudUnderTest, Login
+from tests.contract.real import RealUnderTest
 from tests.contract.rows import ROWS
 from tests.contract.simulated import SimulatedUnderTest
+from tests.realcloud.cloud import RealCloud
+from tests.realcloud.fixtures import cloud_session
+
+__all__ = ["cloud_session"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulated() -> Iterator[CloudUnderTest]:
     """Give the simulated cloud, seeded."""
     with SimulatedUnderTest() as cloud:
@@ -19,12 +25,20 @@ def simulated() -> Iterator[CloudUnderTest]:
         yield cloud
 
 
+@pytest.fixture(scope="package")
+def real(cloud_session: RealCloud) -> CloudUnderTest:
+    """Give the real cloud, emptied and seeded."""
+    cloud = RealUnderTest(cloud_session)
+    _seed(cloud)
+    return cloud
+
+
 def _seed(cloud: CloudUnderTest) -> None:
     for row in ROWS.values():
         cloud.insert(**row)
 
 
-@pytest.fixture(params=["simulated"])
+@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.realcloud)])
 def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
     """Give each cloud in its turn."""
     under_test: CloudUnderTest = request.getfixturevalue(request.param)
@@ -34,10 +48,16 @@ def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
 @pytest.fixture
 def admin(cloud: CloudUnderTest) -> Client:
     """Give a session of the administrator."""
-    return Client(cloud, cloud.admin)
+    return client_of(cloud, cloud.admin)
 
 
 @pytest.fixture
 def reader(cloud: CloudUnderTest) -> Client:
     """Give a session of a user with the role reader on another project."""
-    return Client(cloud, cloud.reader)
+    return client_of(cloud, cloud.reader)
+
+
+@cache
+def client_of(cloud: CloudUnderTest, login: Login) -> Client:
+    """Give the session of a user, one for all tests."""
+    return Client(cloud, login)

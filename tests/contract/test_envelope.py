@@ -89,5 +89,6 @@ def test_openstacksdk_logs_in_and_asks(cloud: CloudUnderTest) -> None:
     ) as connection:
         answer = connection.compute.get("/os-migrations", microversion="2.80")
         assert names(answer.json()["migrations"]) == NEWEST_FIRST
-        assert connection.compute.get_endpoint_data().max_microversion == (2, 104)
+        endpoint = connection.compute.get_endpoint_data()
+        assert endpoint is not None and endpoint.max_microversion == (2, 104)
         assert names([record.to_dict() for record in connection.compute.migrations()]) == NEWEST_FIRST

@@ -37,9 +37,9 @@ def test_fields_of_each_microversion(admin: Client, microversion: str) -> None:
         assert set(record) - {"links"} == FIELDS[microversion]
 
 
-def test_before_paging_the_order_is_that_of_the_database(admin: Client) -> None:
+def test_before_paging_all_is_listed_in_no_promised_order(admin: Client) -> None:
     listed = admin.migrations(microversion="2.58")
-    assert [record["id"] for record in listed] == sorted(record["id"] for record in listed)
+    assert {record["id"] for record in listed} == {record["id"] for record in admin.migrations()}
 
 
 def test_only_live_migrations_in_progress_have_links(admin: Client) -> None:
@@ -54,7 +54,7 @@ def test_only_live_migrations_in_progress_have_links(admin: Client) -> None:
 
 
 def test_values_and_the_form_of_times(admin: Client) -> None:
-    shown = {name: record for name, record in zip(NEWEST_FIRST, admin.migrations(), strict=True)}
+    shown = dict(zip(NEWEST_FIRST, admin.migrations(), strict=True))
     assert shown["running"]["created_at"] == "2026-03-01T10:00:04.500000"
     assert shown["running"]["updated_at"] == "2026-03-01T10:05:00.250000"
     assert shown["finished"]["created_at"] == "2026-03-01T10:00:03.000000"

@@ -20,7 +20,7 @@ class Control:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def command(self, name: str, **arguments: Any) -> Any:
+    def command(self, name: str, /, **arguments: Any) -> Any:
         """Give one command and return its result."""
         answer = self._session.post(f"{self.control_url}/{name}", json=arguments, timeout=600)
         body = answer.json()

@@ -1,0 +1,3 @@
+from tests.realcloud.fixtures import cloud_session, real_cloud
+
+__all__ = ["cloud_session", "real_cloud"]

@@ -1,0 +1,58 @@
+"""The real Nova behind the real Keystone as a cloud under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.contract.clouds import Login
+from tests.realcloud.cloud import RealCloud
+from tests.realcloud.identity import REGION, User
+
+DEFAULT_MAX_LIMIT = 1000  # nova/conf/api.py
+LISTING = ("os_compute_api:os-migrations:index", "os_compute_api:os-migrations:index:all_projects")
+
+
+def _login(user: User) -> Login:
+    return Login(user.name, user.password, user.project)
+
+
+class RealUnderTest:
+    """Seed the real cloud by SQL and through its API."""
+
+    name = "real"
+    region = REGION
+
+    def __init__(self, cloud: RealCloud) -> None:
+        cloud.reset()
+        self._cloud = cloud
+        self.auth_url = cloud.auth_url
+        self.admin = _login(cloud.admin)
+        self.reader = _login(cloud.reader)
+
+    def insert(self, **columns: Any) -> None:
+        self._cloud.insert_record(**columns)
+
+    def boot(self, name: str) -> str:
+        return self._cloud.create_server(name, host="host1")
+
+    def delete(self, server_id: str) -> None:
+        self._cloud.delete_server(server_id)
+
+    @contextmanager
+    def max_limit(self, maximum: int) -> Iterator[None]:
+        self._cloud.set_config("api", "max_limit", maximum)
+        try:
+            yield
+        finally:
+            self._cloud.set_config("api", "max_limit", DEFAULT_MAX_LIMIT)
+
+    @contextmanager
+    def readers_may_list(self) -> Iterator[None]:
+        defaults = {rule: self._cloud.command("policy_default", name=rule) for rule in LISTING}
+        self._cloud.set_policy(dict.fromkeys(LISTING, "role:reader"))
+        try:
+            yield
+        finally:
+            self._cloud.set_policy(defaults)
