@@ -11,24 +11,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from exporter import __version__, logs
 from exporter.config import CloudConfiguration, Configuration, ConfigurationError, load
 from exporter.demo.cloud import SimulatedCloud
-from exporter.domain.cloud import CloudError
 from exporter.domain.diagnosis import Limits
 from exporter.domain.view import Process
 from exporter.metrics.exposition import Exposition
+from exporter.pages import ViewPages
 from exporter.poller import Poller, Settings
-from exporter.source.connect import ConnectConfigError, Connect, connect_named, connect_to, require_known
+from exporter.source.connect import Connect, connect_named, connect_to, require_known
+from exporter.source.errors import ConnectConfigError
 from exporter.source.nova import NovaCloud
 from exporter.source.rights import Finding, check
 from exporter.watch import Board, Watch
-from exporter.web import ListenError, WebServer, build_app
-from exporter.pages import CloudPages
+from exporter.web import ListenError, WebServer, WrongAddressError, build_app
 
 log = logging.getLogger("exporter")
+
+#: Where the page is unless --web.listen-address says otherwise: on this machine only.
+LISTEN = "127.0.0.1:19180"
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -56,6 +59,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except (ConfigurationError, ConnectConfigError) as error:
         print(f"openstack-migration-exporter: wrong configuration:\n{error}", file=sys.stderr)
         return WRONG_USAGE
+    except WrongAddressError as error:
+        print(f"openstack-migration-exporter: {error}", file=sys.stderr)
+        return WRONG_USAGE
     except ListenError as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return FAILED
@@ -73,21 +79,18 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("command", nargs="?", default="serve", choices=_COMMANDS, metavar="command", help="see below")
     add = parser.add_argument
     add("--config.file", dest="config", metavar="FILE", help="YAML configuration; without it, one cloud from OS_*")
-    add("--web.listen-address", dest="listen", metavar="HOST:PORT", default="127.0.0.1:19180", help="default: %(default)s")
+    add(
+        "--web.listen-address",
+        dest="listen",
+        metavar="HOST:PORT",
+        default="127.0.0.1:19180",
+        help="default: %(default)s",
+    )
     add("--web.telemetry-path", dest="path", metavar="PATH", default="/metrics", help="default: %(default)s")
     add("--log.level", dest="level", default="info", choices=["debug", "info", "warn", "error"])
     add("--log.format", dest="format", default="logfmt", choices=["logfmt", "json"])
     add("--version", action="version", version=f"openstack-migration-exporter {__version__}")
     return parser.parse_args(arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    """One cloud with all that watches it."""
-
-    configuration: CloudConfiguration
-    cloud: NovaCloud
-    poller: Poller
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -97,8 +100,8 @@ def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     board = Board(_process(environ))
-    watched = _build(load(options.config, environ), board, _connect_configured)
-    complete = Watch(each.poller for each in watched).poll_once()
+    pollers = _build(load(options.config, environ), board, _connect_configured)
+    complete = Watch(pollers).poll_once()
     page, _ = Exposition(board.view).page("")
     sys.stdout.write(page.decode())
     return DONE if complete else FAILED
@@ -123,8 +126,6 @@ def _findings(configuration: CloudConfiguration) -> list[Finding]:
     cloud = NovaCloud(_connect_configured(configuration), timeout=configuration.poll.timeout)
     try:
         return check(cloud, time.monotonic() + configuration.poll.deadline)
-    except CloudError as error:
-        return [Finding("access", False, f"{error.kind}: {error}")]
     finally:
         cloud.close()
 
@@ -172,8 +173,8 @@ def _serve_clouds(
 ) -> int:
     """Watch the clouds and serve their pages until a signal comes."""
     board = Board(_process(environ))
-    watch = Watch(each.poller for each in _build(configuration, board, connect))
-    pages = CloudPages(board, watch, Exposition(board.view), options.path)
+    watch = Watch(_build(configuration, board, connect))
+    pages = ViewPages(Exposition(board.view).page, board.view, watch.healthy, watch.ready)
     server = WebServer(build_app(pages, options.path), options.listen)
     stop = _stop_on_signals()
     server.start()
@@ -190,13 +191,12 @@ def _serve_clouds(
 
 def _build(
     configuration: Configuration, board: Board, connect: Callable[[CloudConfiguration], Connect]
-) -> tuple[_Watched, ...]:
-    """Build the watch over each cloud; raise ConnectConfigError where a cloud is named that OpenStack's files do not know."""
-    watched = []
-    for each in configuration.clouds:
-        cloud = NovaCloud(connect(each), timeout=each.poll.timeout)
-        watched.append(_Watched(each, cloud, Poller(_settings(each), cloud, board.publish)))
-    return tuple(watched)
+) -> tuple[Poller, ...]:
+    """Build the poller of each cloud; raise ConnectConfigError where a cloud is not known to OpenStack's files."""
+    return tuple(
+        Poller(_settings(each), NovaCloud(connect(each), timeout=each.poll.timeout), board.publish)
+        for each in configuration.clouds
+    )
 
 
 def _connect_configured(configuration: CloudConfiguration) -> Connect:

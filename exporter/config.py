@@ -70,8 +70,9 @@ class ConfigurationError(Exception):
 class CloudConfiguration:
     """All that holds for one cloud; durations in seconds.
 
-    `name` is the value of the label `cloud`. `cloud` names an entry of clouds.yaml; None stands for whatever the environment
-    names. `thresholds` has every live pair of the lifecycle table, and each type's unknown statuses under UNKNOWN_STATUS.
+    `name` is the value of the label `cloud`. `cloud` names an entry of clouds.yaml; None stands for whatever the
+    environment names. `thresholds` has every live pair of the lifecycle table, and each type's unknown statuses under
+    UNKNOWN_STATUS.
     """
 
     name: str
@@ -114,8 +115,8 @@ def load(path: str | None, environ: Mapping[str, str]) -> Configuration:
 def _checked(tree: object, environ: Mapping[str, str]) -> tuple[Document | None, list[str]]:
     """Return the document and its faults.
 
-    What is faulty by itself is cut out before values are compared with each other, so that one mistake hides no other and
-    causes no second complaint.
+    What is faulty by itself is cut out before values are compared with each other, so that one mistake hides no other
+    and causes no second complaint.
     """
     if not isinstance(tree, dict):
         return None, [f"the file holds {shown(tree)}, not a mapping; write keys such as `poll:` and `clouds:`"]
@@ -136,7 +137,10 @@ def _checked(tree: object, environ: Mapping[str, str]) -> tuple[Document | None,
 
 
 def _pruned(value: object, faulty: set[_Location], at: _Location = ()) -> object:
-    """Return a copy of a tree without what is faulty; a faulty cloud stays as an empty one, so that the others keep their number."""
+    """Return a copy of a tree without what is faulty.
+
+    A faulty cloud stays as an empty one, so that the others keep their number.
+    """
     if isinstance(value, dict):
         return {key: _pruned(each, faulty, (*at, key)) for key, each in value.items() if (*at, key) not in faulty}
     if not isinstance(value, list):

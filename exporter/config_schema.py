@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 from exporter.domain.lifecycle import LIVE_ROWS, NEVER, UNKNOWN_STATUS, MigrationType
 
 _UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
-_DURATION = re.compile(r"(?=[0-9])" + "".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS) + r"(?:([0-9]{1,15})ms)?")
+_PARTS = "".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in _UNITS)
+_DURATION = re.compile(rf"(?=[0-9]){_PARTS}(?:([0-9]{{1,15}})ms)?")
 _LONGEST = 292 * _UNITS["y"]
 _WRITE_ONE = "write a duration such as 500ms, 30s, 2m, 1h30m or 7d"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

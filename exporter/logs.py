@@ -12,8 +12,8 @@ from typing import TextIO
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
-#: Loggers of libraries. They are never heard below INFO: at DEBUG keystoneauth and urllib3 write whole requests, and with
-#: them tokens and passwords.
+#: Loggers of libraries. They are never heard below INFO: at DEBUG keystoneauth and urllib3 write whole requests, and
+#: with them tokens and passwords.
 LIBRARIES = (
     "asyncio",
     "dogpile",
@@ -36,7 +36,10 @@ _Fields = Iterator[tuple[str, object]]
 
 
 def configure(level: str, format: str, stream: TextIO) -> None:  # noqa: A002  # named as the flag that it stands for
-    """Send every record from `level` on (a key of LEVELS) to a stream in a format (a key of FORMATS); replaces what was set."""
+    """Send every record from `level` on to a stream, in place of what was set before.
+
+    `level` is a key of LEVELS, `format` one of FORMATS.
+    """
     threshold = LEVELS[level]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(FORMATS[format]))
@@ -84,19 +87,19 @@ def _message(record: logging.LogRecord) -> str:
     """Return the message; one whose arguments do not fit it is shown with them rather than lost."""
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001  # whatever is wrong with an argument must not cost the line
+    except Exception:  # whatever is wrong with an argument must not cost the line
         return f"{record.msg} {_text(record.args)}"
 
 
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # noqa: BLE001  # as above
+    except Exception:  # as above
         return f"<unprintable {type(value).__name__}>"
 
 
 def _quoted(text: str) -> str:
-    """Return a text in quotes and on one line: line breaks of any kind, controls and bidirectional marks are escaped."""
+    """Return a text in quotes and on one line: whatever breaks, moves or turns a line around is escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in quoted)
 

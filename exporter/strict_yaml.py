@@ -1,4 +1,4 @@
-"""Reading a small YAML file without its traps: keys set twice, aliases that explode, dates that are not what they seem."""
+"""Reading a small YAML file without its traps: keys set twice, aliases that explode, dates that are none."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _located(error: yaml.MarkedYAMLError) -> str:
 
 
 def _repetitions(root: yaml.Node) -> Iterator[str]:
-    """Yield the keys that are set twice in one mapping; raise for trees that would explode once aliases are followed."""
+    """Yield the keys that are set twice in one mapping; raise for a tree that explodes once aliases are followed."""
     seen = 0
     waiting: list[tuple[yaml.Node, str, int]] = [(root, "", 0)]
     while waiting:

@@ -69,7 +69,7 @@ class Exporter:
     def _url(self) -> str | None:
         if self.process.poll() is not None:
             raise AssertionError(f"the exporter ended with {self.process.returncode}:\n{self.log}")
-        found = re.search(r'url="?(http://[^\s"]+)', self.log)
+        found = re.search(r'url"?[=:]\s*"?(http://[^\s"]+)', self.log)
         return found and found[1]
 
 
@@ -93,11 +93,11 @@ def total(samples: list[Sample], name: str, **labels: str) -> float:
 
 
 def eventually(ask: Callable[[], T | None], seconds: float) -> T:
-    """Return the first answer that is not None (nor False), or fail after so many seconds."""
+    """Return the first answer that is true, or fail after so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         answer = ask()
-        if answer is not None and answer is not False:
+        if answer:
             return answer
         time.sleep(0.1)
     raise AssertionError(f"did not happen within {seconds} s")

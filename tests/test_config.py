@@ -15,15 +15,16 @@ from exporter.config import CloudConfiguration, ConfigurationError, load
 from exporter.config_schema import duration_text, seconds_of
 from exporter.domain.lifecycle import LIVE_ROWS, NEVER, MigrationType
 
+WRITE_ONE = "write a duration such as 500ms, 30s, 2m, 1h30m or 7d"
+A_UUID = "write one such as 4cfba335-03d8-49b2-8c52-e69043d1e8fe"
+
 HERE = Path(__file__).parent / "config"
 
 #: What each file of config/bad is told; {path} stands for the file itself.
 FAULTS: dict[str, tuple[str, ...]] = {
     "alias_bomb": ("{path}: more than 50000 values, or nested deeper than 50; use fewer aliases (*name)",),
     "alias_to_itself": ("{path}: more than 50000 values, or nested deeper than 50; use fewer aliases (*name)",),
-    "boolean_as_duration": (
-        "poll.interval: true is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
+    "boolean_as_duration": (f"poll.interval: true is not a duration; {WRITE_ONE}",),
     "boolean_as_number": ("features.per_host: 1 is neither true nor false; write one of them",),
     "boolean_in_quotes": ("features.diagnosis: 'true' is neither true nor false; write one of them",),
     "cloud_empty_entry": ("clouds[0]: nothing is not a mapping; write `key: value` lines below it",),
@@ -46,18 +47,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "date_wrong": (
         "ignore.created_before: '2025-13-01' is not a date; write one such as 2025-01-01T00:00:00Z, or null",
     ),
-    "duration_beyond_prometheus": (
-        "poll.interval: '300y' is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
-    "duration_negative": (
-        "poll.timeout: '-5s' is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
-    "duration_units_out_of_order": (
-        "poll.interval: '30s1m' is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
-    "duration_zero": (
-        "poll.timeout: must be longer than nothing; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
+    "duration_beyond_prometheus": (f"poll.interval: '300y' is not a duration; {WRITE_ONE}",),
+    "duration_negative": (f"poll.timeout: '-5s' is not a duration; {WRITE_ONE}",),
+    "duration_units_out_of_order": (f"poll.interval: '30s1m' is not a duration; {WRITE_ONE}",),
+    "duration_zero": (f"poll.timeout: must be longer than nothing; {WRITE_ONE}",),
     "ended_status": ("thresholds.resize.confirmed: 'confirmed' is an end, in which no record can be stuck; remove it",),
     "huge_number": ("{path}: holds a number that is too long, or a value that is not what its tag (!!) says",),
     "ids_not_a_list": (
@@ -73,11 +66,11 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "key_not_text": ("[1]: a key must be text; put it in quotes",),
     "key_twice": ("poll.interval: set twice, in lines 2 and 4; keep one",),
     "many_at_once": (
-        "poll.interval: 30 has no unit; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-        "thresholds.resize.migrating: 'soon' is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d, or never",
-        "resize_confirm_window: true is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
+        f"poll.interval: 30 has no unit; {WRITE_ONE}",
+        f"thresholds.resize.migrating: 'soon' is not a duration; {WRITE_ONE}, or never",
+        f"resize_confirm_window: true is not a duration; {WRITE_ONE}",
         "features.diagnosis: 'maybe' is neither true nor false; write one of them",
-        "ignore.migration_ids[0]: 'x' is not the uuid of a migration; write one such as 4cfba335-03d8-49b2-8c52-e69043d1e8fe",
+        f"ignore.migration_ids[0]: 'x' is not the uuid of a migration; {A_UUID}",
         "clouds[0].regoin: unknown key; did you mean 'region'?",
         "clouds[2]: 'three' is not a mapping; write `key: value` lines below it",
         "poll.timeout: 10m is longer than deadline (5m, its default); change one of them",
@@ -85,27 +78,25 @@ FAULTS: dict[str, tuple[str, ...]] = {
     ),
     "name_blank": ("clouds[0].name: '' is not a name; write one of 1 to 200 printable characters",),
     "name_number": ("clouds[0].name: 7 is not text; put it in quotes",),
-    "never_outside_thresholds": (
-        "resize_confirm_window: 'never' is for thresholds only; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
+    "never_outside_thresholds": (f"resize_confirm_window: 'never' is for thresholds only; {WRITE_ONE}",),
     "not_utf8": ("{path}: byte 20 is not UTF-8; save the file as UTF-8 text",),
-    "nothing_as_duration": (
-        "poll.interval: nothing is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
-    "number_as_duration": ("poll.interval: 30 has no unit; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",),
+    "nothing_as_duration": (f"poll.interval: nothing is not a duration; {WRITE_ONE}",),
+    "number_as_duration": (f"poll.interval: 30 has no unit; {WRITE_ONE}",),
     "overlap_above_deep_overlap": ("poll.overlap: 1h is longer than deep_overlap (30m); change one of them",),
     "override_contradicts_global": (
         "clouds[1].poll.interval: 2m is longer than sweep_interval (1m); change one of them",
     ),
     "password_in_cloud": (
-        "clouds[0].password: unknown key; known here are poll, thresholds, resize_confirm_window, features, limits, ignore, cloud, region, name",
+        "clouds[0].password: unknown key; known here are "
+        "poll, thresholds, resize_confirm_window, features, limits, ignore, cloud, region, name",
     ),
     "python_object": (
-        "{path}: line 1, column 7: could not determine a constructor for the tag 'tag:yaml.org,2002:python/object/apply:os.system'",
+        "{path}: line 1, column 7: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.system'",
     ),
     "section_not_a_mapping": ("poll: '30s' is not a mapping; write `key: value` lines below it",),
     "section_twice": ("poll: set twice, in lines 3 and 4; keep one",),
-    "sexagesimal_duration": ("poll.interval: 90 has no unit; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",),
+    "sexagesimal_duration": (f"poll.interval: 90 has no unit; {WRITE_ONE}",),
     "status_of_another_type": (
         "thresholds.evacuation.running (post-copy): unknown key; known here are accepted, pre-migrating, unknown",
     ),
@@ -113,15 +104,12 @@ FAULTS: dict[str, tuple[str, ...]] = {
         "{path}: line 3, column 1: while parsing a flow sequence, expected ',' or ']', but got '<stream end>'",
     ),
     "syntax_tab": (
-        "{path}: line 2, column 1: while scanning for the next token, found character '\\t' that cannot start any token",
+        "{path}: line 2, column 1: while scanning for the next token, "
+        "found character '\\t' that cannot start any token",
     ),
-    "threshold_number": (
-        "thresholds.resize.migrating: 3600 has no unit; write a duration such as 500ms, 30s, 2m, 1h30m or 7d, or never",
-    ),
+    "threshold_number": (f"thresholds.resize.migrating: 3600 has no unit; {WRITE_ONE}, or never",),
     "threshold_of_whole_type": ("thresholds.resize: '3h' is not a mapping; write `key: value` lines below it",),
-    "threshold_zero": (
-        "thresholds.resize.migrating: must be longer than nothing; write a duration such as 500ms, 30s, 2m, 1h30m or 7d, or never",
-    ),
+    "threshold_zero": (f"thresholds.resize.migrating: must be longer than nothing; {WRITE_ONE}, or never",),
     "timeout_above_deadline": ("poll.deadline: 30s is shorter than timeout (1m15s, its default); change one of them",),
     "two_documents": (
         "{path}: line 2, column 1: expected a single document in the stream, but found another document",
@@ -134,14 +122,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "unknown_migration_type": ("thresholds.livemigration: unknown key; did you mean 'live-migration'?",),
     "unknown_section": ("featurs: unknown key; did you mean 'features'?",),
     "unknown_status": ("thresholds.resize.migratin: unknown key; did you mean 'migrating'?",),
-    "uuid_wrong": (
-        "ignore.migration_ids[1]: 17 is not the uuid of a migration; write one such as 4cfba335-03d8-49b2-8c52-e69043d1e8fe",
-    ),
+    "uuid_wrong": (f"ignore.migration_ids[1]: 17 is not the uuid of a migration; {A_UUID}",),
     "whole_file_a_list": ("the file holds a list, not a mapping; write keys such as `poll:` and `clouds:`",),
     "whole_file_a_word": ("the file holds 'prod', not a mapping; write keys such as `poll:` and `clouds:`",),
-    "words_as_duration": (
-        "poll.interval: '5 minutes' is not a duration; write a duration such as 500ms, 30s, 2m, 1h30m or 7d",
-    ),
+    "words_as_duration": (f"poll.interval: '5 minutes' is not a duration; {WRITE_ONE}",),
 }
 
 

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from exporter.demo import compute, keystone, views
 from exporter.demo.compute import Call, Resource
 from exporter.demo.keystone import Keystone
-from exporter.demo.microversion import HEADER, LEGACY_HEADER, requested
+from exporter.demo.microversion import HEADER, Microversion, marks, requested
 from exporter.demo.nova import Nova
-from exporter.demo.refusal import Refusal, Unauthorized
+from exporter.demo.refusal import RefusedError, UnauthorizedError
 from exporter.demo.settings import Journal, Settings, Trouble
 
 IDENTITY = "/identity"
@@ -93,9 +93,9 @@ class CloudApp:
     async def _login(self, request: Request) -> Response:
         try:
             name, token = self.identity.login(await request.json())
-        except Unauthorized as refused:
+        except UnauthorizedError as refused:
             return _unauthorized(refused, self._url(request, IDENTITY))
-        except (Refusal, ValueError):
+        except (RefusedError, ValueError):
             error = {"code": 400, "message": "The request body is not valid.", "title": "Bad Request"}
             return JSONResponse({"error": error}, status_code=400)
         body = self.identity.token_body(token, self._endpoints(request))
@@ -108,11 +108,11 @@ class CloudApp:
         subject = request.headers.get("X-Subject-Token", "")
         try:
             self.identity.token(request.headers.get("X-Auth-Token"))
-        except Unauthorized as refused:
+        except UnauthorizedError as refused:
             return _unauthorized(refused, self._url(request, IDENTITY))
         try:
             body = self.identity.token_body(self.identity.token(subject), self._endpoints(request))
-        except Unauthorized:
+        except UnauthorizedError:
             error = {"code": 404, "message": f"Could not find token: {subject}.", "title": "Not Found"}
             return JSONResponse({"error": error}, status_code=404)
         return JSONResponse(body, headers={"X-Subject-Token": subject, "Vary": "X-Auth-Token"})
@@ -127,7 +127,7 @@ class CloudApp:
         return JSONResponse(views.versions(self._url(request, COMPUTE), self.settings.max_microversion))
 
     async def _compute_version(self, request: Request) -> Response:
-        def answer() -> dict[str, Any]:
+        def answer(_: Microversion) -> dict[str, Any]:
             url = self._url(request, f"{COMPUTE}/v2.1")
             return views.version_document(url, self.settings.max_microversion)
 
@@ -138,15 +138,15 @@ class CloudApp:
             # The middleware for tokens stands before Nova: it is asked before the microversion.
             try:
                 account = self.identity.token(request.headers.get("X-Auth-Token")).account
-            except Unauthorized as refused:
+            except UnauthorizedError as refused:
                 return _unauthorized(refused, self._url(request, IDENTITY))
 
-            def body() -> dict[str, Any]:
+            def body(version: Microversion) -> dict[str, Any]:
                 call = Call(
                     nova=self.nova,
                     settings=self.settings,
                     account=account,
-                    version=requested(request.headers, self.settings.max_microversion),
+                    version=version,
                     url=self._url(request, f"{COMPUTE}/v2.1"),
                     query=request.query_params.multi_items(),
                     path=request.path_params,
@@ -157,37 +157,63 @@ class CloudApp:
 
         return answer
 
-    def _versioned(self, request: Request, body: Callable[[], dict[str, Any]]) -> Response:
-        """Answer with Nova's headers; a refusal names the microversion asked for, be it out of range."""
+    def _versioned(self, request: Request, body: Callable[[Microversion], dict[str, Any]]) -> Response:
+        """Answer in the microversion asked for, with Nova's headers."""
         identity = f"req-{uuid.uuid4()}"
         headers = {"x-openstack-request-id": identity, "x-compute-request-id": identity}
         try:
-            version: str | None = str(requested(request.headers, self.settings.max_microversion))
-            response: Response = JSONResponse(body(), headers=headers)
-        except Refusal as refused:
-            version = request.headers.get(HEADER, "compute 2.1").rpartition(" ")[2]
-            response = _refused(refused, headers)
-        response.headers[HEADER] = f"compute {version}"
-        response.headers[LEGACY_HEADER] = str(version)
-        response.headers.append("Vary", HEADER)
-        response.headers.append("Vary", LEGACY_HEADER)
-        return response
+            version = requested(request.headers, self.settings.max_microversion)
+            headers |= marks(version)
+            return JSONResponse(body(version), headers=headers)
+        except NoSuchPathError:
+            return _no_such_path(request, headers)
+        except RefusedError as refused:
+            return _refused(refused, headers)
 
 
-def _no_such_resource(call: Call) -> dict[str, Any]:
-    raise Refusal(404, "The resource could not be found.")
+class NoSuchPathError(LookupError):
+    """A path that Nova's router does not know; refused before there is a microversion."""
 
 
-def _refused(refused: Refusal, headers: dict[str, str]) -> Response:
+def _no_such_resource(_: Call) -> dict[str, Any]:
+    raise NoSuchPathError
+
+
+def _no_such_path(request: Request, headers: dict[str, str]) -> Response:
+    kept = {name: value for name, value in headers.items() if name.endswith("request-id")}
+    message = "The resource could not be found."
+    if "json" in request.headers.get("Accept", ""):
+        body = {"message": f"{message}<br /><br />\n\n\n", "code": "404 Not Found", "title": "Not Found"}
+        return JSONResponse(body, status_code=404, headers=kept)
+    page = _NOT_FOUND_PAGE.format(message=message)
+    return Response(page, status_code=404, headers={**kept, "Content-Type": "text/html; charset=UTF-8"})
+
+
+# webob/exc.py WSGIHTTPException.html_template_obj
+_NOT_FOUND_PAGE = """\
+<html>
+ <head>
+  <title>404 Not Found</title>
+ </head>
+ <body>
+  <h1>404 Not Found</h1>
+  {message}<br /><br />
+
+
+
+ </body>
+</html>"""
+
+
+def _refused(refused: RefusedError, headers: dict[str, str]) -> Response:
     response = JSONResponse(refused.body(), status_code=refused.status, headers={**headers, **refused.headers})
     response.headers["Content-Type"] = "application/json; charset=UTF-8"
     return response
 
 
-def _unauthorized(refused: Unauthorized, url: str) -> Response:
+def _unauthorized(refused: UnauthorizedError, url: str) -> Response:
     return JSONResponse(refused.body(), status_code=401, headers={"WWW-Authenticate": f'Keystone uri="{url}"'})
 
 
 def _troubled(trouble: Trouble) -> Response:
-    assert trouble.status is not None
-    return Response(trouble.body, status_code=trouble.status, headers=dict(trouble.headers))
+    return Response(trouble.body, status_code=trouble.status or 200, headers=dict(trouble.headers))

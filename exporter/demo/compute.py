@@ -10,7 +10,7 @@ from exporter.demo.microversion import Microversion
 from exporter.demo.nova import MarkerNotFoundError, Nova
 from exporter.demo.query import PAGED, Parameters, check_value, limit_of, migration_query, refuse_unknown
 from exporter.demo.records import ServerRow, states_of_status
-from exporter.demo.refusal import Refusal
+from exporter.demo.refusal import RefusedError
 from exporter.demo.settings import Settings
 
 Body = dict[str, Any]
@@ -53,7 +53,7 @@ def list_migrations(call: Call) -> Body:
         try:
             rows = call.nova.page(asked.selection, limit=full, marker=asked.marker)
         except MarkerNotFoundError:
-            raise Refusal(400, f"Marker {asked.marker} could not be found.") from None
+            raise RefusedError(400, f"Marker {asked.marker} could not be found.") from None
     show_hosts = call.allows(policy.MIGRATIONS_HOST)
     shown = [views.migration(row, call.version, url=call.url, show_hosts=show_hosts) for row in rows if not row.hidden]
     body: Body = {"migrations": shown}
@@ -81,16 +81,15 @@ _COMMON_FILTERS = frozenset({"all_tenants", "changes-before", "changes-since", "
 def list_servers(call: Call) -> Body:
     """Answer GET /servers/detail, newest first (nova/api/openstack/compute/servers.py _get_servers)."""
     if call.version >= _STRICT_SERVERS:
-        refuse_unknown(call.query, _SERVER_PARAMETERS)
+        refuse_unknown(call.query, _SERVER_PARAMETERS, pattern="^_")
     allowed = _SERVER_PARAMETERS if call.allows(policy.SERVERS_ALL_FILTERS) else _COMMON_FILTERS
     options = {name: value for name, value in call.query if name in allowed}
-    all_tenants = _truth(options.get("all_tenants"), empty=True)
-    if all_tenants:
+    states = _asked_states(call)
+    if _all_tenants(options.get("all_tenants")):
         call.demand(policy.SERVERS_ALL_TENANTS)
     else:
         options = {name: value for name, value in options.items() if name != "tenant_id"}
         options["project_id"] = call.account.project_id
-    states = _asked_states(call)
     rows = [row for row in call.nova.servers() if _passes(row, options) and (states is None or _within(row, states))]
     return _server_page(call, rows, options)
 
@@ -111,7 +110,7 @@ def _after(rows: list[ServerRow], marker: str | None) -> int:
     for at, row in enumerate(rows, start=1):
         if row.id == marker:
             return at
-    raise Refusal(400, f"marker [{marker}] not found")
+    raise RefusedError(400, f"marker [{marker}] not found")
 
 
 def _asked_states(call: Call) -> tuple[frozenset[str], frozenset[str]] | None:
@@ -120,7 +119,7 @@ def _asked_states(call: Call) -> tuple[frozenset[str], frozenset[str]] | None:
         return None
     states = states_of_status(statuses)
     if not states[0] and call.version >= (2, 38):
-        raise Refusal(400, "Invalid status value")
+        raise RefusedError(400, "Invalid status value")
     return states
 
 
@@ -135,18 +134,31 @@ _COLUMNS |= {"user_id": "user_id", "task_state": "task_state", "vm_state": "vm_s
 
 
 def _passes(row: ServerRow, options: Mapping[str, str]) -> bool:
-    if row.deleted != _truth(options.get("deleted"), empty=False):
+    if row.deleted != (_boolean(options.get("deleted", "")) or False):
         return False
     if "name" in options and options["name"] not in row.name:
         return False
     return all(getattr(row, _COLUMNS[name]) == value for name, value in options.items() if name in _COLUMNS)
 
 
-def _truth(text: str | None, *, empty: bool) -> bool:
-    """Read a boolean as oslo_utils.strutils.bool_from_string does."""
-    if text == "":
-        return empty
-    return text is not None and text.strip().lower() in ("1", "t", "true", "on", "y", "yes")
+_TRUE, _FALSE = ("1", "t", "true", "on", "y", "yes"), ("0", "f", "false", "off", "n", "no")
+
+
+def _boolean(text: str) -> bool | None:
+    """Read a boolean as oslo_utils.strutils.bool_from_string does; None for anything else."""
+    lowered = text.strip().lower()
+    return True if lowered in _TRUE else False if lowered in _FALSE else None
+
+
+def _all_tenants(text: str | None) -> bool:
+    """Read the parameter all_tenants: given without a value it means yes (common.py is_all_tenants)."""
+    if not text:
+        return text is not None
+    value = _boolean(text)
+    if value is None:
+        acceptable = ", ".join(repr(word) for word in sorted(_TRUE + _FALSE))
+        raise RefusedError(400, f"Unrecognized value '{text}', acceptable values are: {acceptable}")
+    return value
 
 
 def _show(call: Call, row: ServerRow) -> Body:
@@ -159,7 +171,7 @@ def show_server(call: Call) -> Body:
     visible = row is not None and not row.deleted
     own = row is not None and row.project_id == call.account.project_id
     if row is None or not visible or not (own or "admin" in call.account.roles):
-        raise Refusal(404, f"Instance {call.path['server_id']} could not be found.")
+        raise RefusedError(404, f"Instance {call.path['server_id']} could not be found.")
     return {"server": _show(call, row) | ({"server_groups": []} if call.version >= (2, 71) else {})}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.demo.records import DEFAULT_PROJECT, DEFAULT_USER
-from exporter.demo.refusal import Refusal, Unauthorized
+from exporter.demo.refusal import RefusedError, UnauthorizedError
 from exporter.demo.stamps import keystone_time
 
 Body = dict[str, Any]
@@ -77,7 +77,7 @@ class Keystone:
             account = self._account(method, auth["identity"][method])
             scoped = method == "application_credential" or _project_fits(account, auth.get("scope"))
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise Refusal(400, "The request body is not what the schema of auth asks for.") from None
+            raise RefusedError(400, "The request body is not what the schema of auth asks for.") from None
         now = self.clock()
         token = Token(account, scoped, method, now, now + self.token_lifetime)
         identity = f"gAAAAA{uuid.uuid4().hex}"
@@ -92,13 +92,13 @@ class Keystone:
         for account in self.accounts:
             if _PROOFS[method](account, proof):
                 return account
-        raise Unauthorized
+        raise UnauthorizedError
 
     def token(self, identity: str | None) -> Token:
-        """Give a valid token; Unauthorized for a missing, unknown or expired one."""
+        """Give a valid token; UnauthorizedError for a missing, unknown or expired one."""
         token = self._tokens.get(identity or "")
         if token is None or token.expires_at <= self.clock():
-            raise Unauthorized
+            raise UnauthorizedError
         return token
 
     def revoke(self, identity: str) -> None:
@@ -173,7 +173,7 @@ def _project_fits(account: Account, scope: Any) -> bool:
     project = scope["project"]
     by_name = project.get("name") == account.project_name and _in_domain(project)
     if not by_name and project.get("id") != account.project_id:
-        raise Unauthorized
+        raise UnauthorizedError
     return True
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exporter.demo.refusal import Refusal
+from exporter.demo.refusal import RefusedError
 
 HEADER = "OpenStack-API-Version"
 LEGACY_HEADER = "X-OpenStack-Nova-API-Version"
@@ -28,13 +28,13 @@ def parse(text: str) -> Microversion:
     match = re.fullmatch(r"([1-9]\d*)\.([1-9]\d*|0)", text)
     if match is None:
         message = f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
-        raise Refusal(400, message)
+        raise RefusedError(400, message)
     return Microversion(int(match[1]), int(match[2]))
 
 
 def requested(headers: Mapping[str, str], maximum: Microversion) -> Microversion:
     """Give the microversion that a request asks for: 2.1 by default, refused with 406 outside the range."""
-    text = _header(headers)
+    text = _asked(headers)
     if text is None:
         return MINIMUM
     if text == "latest":
@@ -42,15 +42,21 @@ def requested(headers: Mapping[str, str], maximum: Microversion) -> Microversion
     version = parse(text)
     if not MINIMUM <= version <= maximum:
         message = f"Version {version} is not supported by the API. Minimum is {MINIMUM} and maximum is {maximum}."
-        raise Refusal(406, message)
+        raise RefusedError(406, message, marks(version))
     return version
 
 
-def _header(headers: Mapping[str, str]) -> str | None:
-    # microversion_parse: the standard header wins, and the last entry for the service in it.
-    found = None
-    for entry in headers.get(HEADER, "").split(","):
+def marks(version: Microversion) -> dict[str, str]:
+    """Give the headers by which an answer names its microversion, be it one out of range."""
+    vary = f"{HEADER}, {LEGACY_HEADER}"
+    return {HEADER: f"compute {version}", LEGACY_HEADER: str(version), "Vary": vary}
+
+
+def _asked(headers: Mapping[str, str]) -> str | None:
+    # microversion_parse.get_version: the standard header wins, and of several entries for the service the last.
+    for entry in reversed(headers.get(HEADER, "").split(",")):
         service, _, version = entry.strip().partition(" ")
-        if service.lower() == "compute":
-            found = version.strip()
-    return found or headers.get(LEGACY_HEADER)
+        if service.lower() == "compute" and version:
+            return version.strip()
+    legacy = headers.get(LEGACY_HEADER)
+    return None if legacy is None else legacy.rpartition(",")[2].strip()

@@ -141,9 +141,11 @@ class Nova:
         with self._lock:
             after = None
             if marker is not None:
-                if marker not in self._by_uuid:
+                # nova/db/main/api.py migration_get_by_uuid reads deleted rows: a marker outlives its server.
+                found = self._by_uuid.get(marker) or self._soft_deleted.get(marker)
+                if found is None:
                     raise MarkerNotFoundError(marker)
-                after = self._by_uuid[marker].place
+                after = found.place
             return _without_twins(self._migrations.page(selection, limit=limit, after=after))
 
     def unsorted(self, selection: Selection) -> list[MigrationRow]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.demo.refusal import Refusal
+from exporter.demo.refusal import RefusedError
 
 MIGRATIONS = "os_compute_api:os-migrations:index"
 MIGRATIONS_ALL_PROJECTS = "os_compute_api:os-migrations:index:all_projects"
@@ -35,7 +35,7 @@ class Policy:
     def demand(self, rule: str, roles: frozenset[str]) -> None:
         """Refuse with 403 where no role satisfies a rule."""
         if not self.allows(rule, roles):
-            raise Refusal(403, f"Policy doesn't allow {rule} to be performed.")
+            raise RefusedError(403, f"Policy doesn't allow {rule} to be performed.")
 
 
 def allowing(role: str, *rules: str, split: bool = True) -> Policy:

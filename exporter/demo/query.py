@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from exporter.demo.microversion import Microversion
-from exporter.demo.refusal import Refusal
+from exporter.demo.refusal import RefusedError
 from exporter.demo.stamps import parse_isotime
 from exporter.demo.table import Selection
 
@@ -26,10 +26,11 @@ class MigrationQuery:
     marker: str | None
 
 
-def _single_parameters(version: Microversion) -> frozenset[str]:
-    names = {"limit", "marker", "changes-since"} if version >= PAGED else set()
-    names |= {"changes-before"} if version >= CHANGES_BEFORE else set()
-    return frozenset(names | ({"user_id", "project_id"} if version >= INITIATOR else set()))
+def _single_parameters(version: Microversion) -> tuple[str, ...]:
+    """Give the parameters of one value in the order of Nova's schema, which is that of its complaints."""
+    names = {"limit": PAGED, "marker": PAGED, "changes-since": PAGED, "changes-before": CHANGES_BEFORE}
+    names |= {"user_id": INITIATOR, "project_id": INITIATOR}
+    return tuple(name for name, since in names.items() if version >= since)
 
 
 def migration_query(parameters: Parameters, version: Microversion) -> MigrationQuery:
@@ -38,13 +39,14 @@ def migration_query(parameters: Parameters, version: Microversion) -> MigrationQ
     Of a parameter given twice the last one counts. Below 2.59 what is not a filter is silently dropped.
     """
     single = _single_parameters(version)
+    known = _FILTERS.union(single)
     if version >= PAGED:
-        refuse_unknown(parameters, _FILTERS | single)
         check_single(parameters, single)
-    last = {name: value for name, value in parameters if name in _FILTERS | single}
+        refuse_unknown(parameters, known)
+    last = {name: value for name, value in parameters if name in known}
     since, before = _moment(last.get("changes-since")), _moment(last.get("changes-before"))
     if since is not None and before is not None and before < since:
-        raise Refusal(400, "The value of changes-since must be less than or equal to changes-before.")
+        raise RefusedError(400, "The value of changes-since must be less than or equal to changes-before.")
     selection = Selection(
         status=last.get("status"),
         host=last.get("host"),
@@ -70,23 +72,25 @@ def limit_of(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-def refuse_unknown(parameters: Parameters, known: frozenset[str]) -> None:
-    """Refuse parameters outside the schema, in the words of jsonschema."""
-    unknown = list(dict.fromkeys(name for name, _ in parameters if name not in known))
+def refuse_unknown(parameters: Parameters, known: frozenset[str], pattern: str | None = None) -> None:
+    """Refuse parameters outside the schema, in the words of jsonschema; a schema may allow more by a pattern."""
+    unknown = sorted({name for name, _ in parameters if name not in known})
     if unknown:
-        names = ", ".join(repr(name) for name in sorted(unknown))
-        verb = "was" if len(unknown) == 1 else "were"
-        raise Refusal(400, f"Additional properties are not allowed ({names} {verb} unexpected)")
+        names, several = ", ".join(repr(name) for name in unknown), len(unknown) > 1
+        if pattern is not None:
+            raise RefusedError(400, f"{names} {'do' if several else 'does'} not match any of the regexes: {pattern!r}")
+        verb = "were" if several else "was"
+        raise RefusedError(400, f"Additional properties are not allowed ({names} {verb} unexpected)")
 
 
-def check_single(parameters: Parameters, single: frozenset[str]) -> None:
-    """Refuse parameters of one value that come twice or that are not what they should be."""
-    for name in sorted(single):
+def check_single(parameters: Parameters, single: Sequence[str]) -> None:
+    """Refuse parameters of one value that are not what they should be or that come twice."""
+    for name in single:
         values = [value for given, value in parameters if given == name]
+        for value in values:
+            check_value(name, value)
         if len(values) > 1:
             raise _invalid(name, str(values), f"{values} is too long")
-        if values:
-            check_value(name, values[0])
 
 
 def check_value(name: str, value: str) -> None:
@@ -96,8 +100,8 @@ def check_value(name: str, value: str) -> None:
         raise _invalid(name, value, f"'{value}' {fault}")
 
 
-def _invalid(name: str, value: str, fault: str) -> Refusal:
-    return Refusal(400, f"Invalid input for query parameters {name}. Value: {value}. {fault}")
+def _invalid(name: str, value: str, fault: str) -> RefusedError:
+    return RefusedError(400, f"Invalid input for query parameters {name}. Value: {value}. {fault}")
 
 
 def _number_fault(value: str) -> str | None:

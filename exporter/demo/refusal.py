@@ -20,7 +20,7 @@ _FAULT_NAMES = {
 
 
 @dataclass(frozen=True)
-class Refusal(Exception):
+class RefusedError(Exception):
     """A request that Nova refuses."""
 
     status: int
@@ -33,7 +33,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Unauthorized(Exception):
+class UnauthorizedError(Exception):
     """A request without a valid token, refused by Keystone or by the middleware before Nova."""
 
     message: str = "The request you have made requires authentication."

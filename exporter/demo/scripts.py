@@ -93,7 +93,7 @@ def _confirm(script: Script, ending: Ending) -> None:
     script.settle(script.dest)
 
 
-def _revert(script: Script, ending: Ending) -> None:
+def _revert(script: Script, _: Ending) -> None:
     script.wait(2, 10)
     script.write("reverting")
     script.server(task_state="resize_reverting")
@@ -103,7 +103,7 @@ def _revert(script: Script, ending: Ending) -> None:
     script.settle(script.source)
 
 
-def _delete_finished(script: Script, ending: Ending) -> None:
+def _delete_finished(script: Script, _: Ending) -> None:
     # nova/compute/api.py _confirm_resize_on_deleting: no `confirming`, and the rows vanish moments after `confirmed`.
     script.wait(2, 10)
     script.server(task_state="deleting")
@@ -112,7 +112,7 @@ def _delete_finished(script: Script, ending: Ending) -> None:
     script.delete()
 
 
-def _leave(script: Script, ending: Ending) -> None:
+def _leave(_script: Script, _: Ending) -> None:
     """Leave the server in VERIFY_RESIZE for ever."""
 
 

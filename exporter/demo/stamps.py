@@ -21,10 +21,11 @@ class Precision(Enum):
 # the zone may all be missing, and a missing zone means UTC.
 _ISO = re.compile(
     r"(?P<year>\d{4})"
-    r"(?:-(?P<month>\d{1,2})|(?P<month2>\d{2})(?!$))?"
-    r"(?:-(?P<day>\d{1,2})|(?P<day2>\d{2}))?"
+    r"(?:(?:-(?P<month>\d{1,2})|(?P<month2>\d{2})(?!$))"
+    r"(?:(?:-(?P<day>\d{1,2})|(?P<day2>\d{2}))"
     r"(?:[ T](?P<hour>\d{2})(?::?(?P<minute>\d{2}))?(?::?(?P<second>\d{1,2})(?:[.,](?P<fraction>\d+))?)?"
-    r"(?P<zone>Z|[+-]\d{2}(?::?\d{2})?)?)?"
+    r"(?P<zone>Z|[+-]\d{2}:?(?:\d{2})?)?)?)?)?",
+    re.ASCII,
 )
 
 

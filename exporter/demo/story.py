@@ -43,7 +43,8 @@ CAST: tuple[Role, ...] = (
     ("migration", Ending.DELETED_MIGRATING),
     ("resize", Ending.CONFIRMED_LATE),
 )
-_LATER: tuple[Role, ...] = tuple(role for role in CAST if role[1] not in STUCK) + (
+_LATER: tuple[Role, ...] = (
+    *(role for role in CAST if role[1] not in STUCK),
     ("resize", Ending.CONFIRMED),
     ("resize", Ending.CONFIRMED),
     ("resize", Ending.NO_VALID_HOST),

@@ -17,8 +17,7 @@ _place: Callable[[MigrationRow], Place] = attrgetter("place")
 
 
 def _changed(row: MigrationRow) -> tuple[float, int]:
-    assert row.updated_at is not None
-    return (row.updated_at, row.id)
+    return (row.updated_at or 0.0, row.id)  # only rows that were updated are asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

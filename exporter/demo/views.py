@@ -79,7 +79,7 @@ def server(row: ServerRow, version: Microversion, *, url: str, extended: bool) -
         body |= _extended(row, version)
     body |= {name: value for since, name, value in _LATER_FIELDS if version >= since}
     if extended and version >= (2, 16):
-        body["host_status"] = "UP" if row.host else ""
+        body["host_status"] = "UP" if row.host and not row.deleted else ""
     return body
 
 
@@ -124,8 +124,7 @@ def _extended(row: ServerRow, version: Microversion) -> Body:
         "instance_name": f"instance-{row.id[:8]}",
     }
     if version >= (2, 3):
-        names = ("kernel_id", "ramdisk_id", "root_device_name", "user_data")
-        fields |= dict.fromkeys(names, None)
+        fields |= {"kernel_id": "", "ramdisk_id": "", "root_device_name": "/dev/vda", "user_data": None}
         fields |= {"hostname": row.name, "launch_index": 0, "reservation_id": f"r-{row.id[:8]}"}
     return {f"OS-EXT-SRV-ATTR:{name}": value for name, value in fields.items()}
 
@@ -148,10 +147,10 @@ def service(row: ServiceRow, number: int, version: Microversion) -> Body:
 def _version(identity: str, maximum: Microversion | None, href: str) -> Body:
     return {
         "id": identity,
-        "status": "CURRENT" if maximum else "SUPPORTED",
+        "status": "CURRENT" if maximum else "DEPRECATED",
         "version": str(maximum or ""),
         "min_version": str(MINIMUM) if maximum else "",
-        "updated": "2013-07-23T11:33:21Z" if maximum else "2011-01-21T11:33:21Z",
+        "updated": "2013-07-23T11:33:21Z" if maximum else "2025-07-04T12:00:00Z",
         "links": [{"rel": "self", "href": href}],
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 
 import openstack.config
+import yaml
 from keystoneauth1 import exceptions as ksa
 from openstack import exceptions as sdk
 from openstack.config.cloud_region import CloudRegion
@@ -75,7 +76,7 @@ def known_clouds() -> tuple[str, ...]:
     return _names(_read())
 
 
-def check_named(cloud: str | None = None, region: str | None = None) -> str:
+def require_known(cloud: str | None = None, region: str | None = None) -> str:
     """Return the name of the cloud that would be asked, or raise ConnectConfigError with what to do; sends nothing."""
     return str(_region_of(_read(), cloud, region).name)
 
@@ -95,14 +96,31 @@ def _read() -> openstack.config.OpenStackConfig:
         raise ConnectConfigError(f"clouds.yaml cannot be read: {_line(exception)}") from exception
 
 
+def _searched(paths: Sequence[str]) -> str:
+    """Tell which files were looked for, and what is wrong with those there are: openstacksdk passes over them."""
+    faults = [fault for fault in map(_fault, paths) if fault]
+    return f"cannot be read: {'; '.join(faults)}" if faults else f"looked for: {', '.join(paths)}"
+
+
+def _fault(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            yaml.safe_load(file)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, yaml.YAMLError) as exception:
+        return f"{path}: {_line(exception)}"
+    return None
+
+
 def _line(exception: Exception) -> str:
     """Return where a YAML error lies and what it is; not the text of the file, which may be a password."""
     mark = getattr(exception, "problem_mark", None)
     problem = getattr(exception, "problem", None)
     if mark is not None and problem:
-        return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {problem}"
+        return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
     if isinstance(exception, OSError):
-        return f"{exception.filename}: {exception.strerror}"
+        return str(exception.strerror)
     return f"it has not the shape of a clouds.yaml ({type(exception).__name__})"
 
 
@@ -130,7 +148,7 @@ def _region_of(config: openstack.config.OpenStackConfig, cloud: str | None, regi
 
 def _not_found(wanted: str | None, names: Sequence[str], config: openstack.config.OpenStackConfig) -> str:
     found = config.config_filename
-    read = f"read: {found}" if found else f"looked for: {', '.join(searched_files(config))}"
+    read = f"read: {found}" if found else _searched(searched_files(config))
     if wanted:
         known = f"known clouds: {', '.join(names)}" if names else "no cloud is known"
         return f"cloud '{wanted}' was not found; {known}; {read}"

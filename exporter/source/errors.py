@@ -89,7 +89,7 @@ def root_cause(exception: BaseException, place: Place) -> str:
 
 def status_error(status: int, said: str, place: Place) -> CloudError:
     """Return the error for an HTTP answer that is none; `said` is its own explanation."""
-    words = f": {quote(said, place)}" if said else ""
+    words = f": {quote(said, place).rstrip('.')}" if said else ""
     asked = f"cloud '{place.cloud}': {place.asked} answered HTTP {status}{words}"
     match status:
         case HTTPStatus.UNAUTHORIZED:
@@ -123,7 +123,7 @@ def deadline_error(place: Place) -> CloudError:
 _Translate = Callable[[BaseException, Place], CloudError]
 
 
-def _timeout(exception: BaseException, place: Place) -> CloudError:
+def _timeout(_: BaseException, place: Place) -> CloudError:
     text = (
         f"cloud '{place.cloud}': {place.asked or 'a request'} got no answer within {place.seconds:g} s (poll.timeout)"
     )
@@ -152,7 +152,7 @@ def _refused(exception: BaseException, place: Place) -> CloudError:
     return CloudError(ErrorKind.AUTH, f"{text}, in clouds.yaml or the OS_* variables")
 
 
-def _locked(exception: BaseException, place: Place) -> CloudError:
+def _locked(_: BaseException, place: Place) -> CloudError:
     cure = "is the account locked or its password expired, or has it no role in the project?"
     text = f"Keystone at {address(place.auth_url)} forbids the login to cloud '{place.cloud}' (HTTP 403): {cure}"
     return CloudError(ErrorKind.AUTH, text)
@@ -165,7 +165,7 @@ def _keystone_status(exception: BaseException, place: Place) -> CloudError:
     return CloudError(ErrorKind.HTTP, f"{text}: is auth_url right?")
 
 
-def _no_keystone(exception: BaseException, place: Place) -> CloudError:
+def _no_keystone(_: BaseException, place: Place) -> CloudError:
     answered = f" ({place.answer})" if place.answer else ""
     text = f"no Keystone was found at {address(place.auth_url)} for cloud '{place.cloud}'{answered}: check auth_url"
     return CloudError(ErrorKind.PROTOCOL, text)
@@ -176,7 +176,7 @@ def _no_login(exception: BaseException, place: Place) -> CloudError:
     return CloudError(ErrorKind.AUTH, text)
 
 
-def _no_endpoint(exception: BaseException, place: Place) -> CloudError:
+def _no_endpoint(_: BaseException, place: Place) -> CloudError:
     """Name the regions with a compute endpoint; the kind is `connection`, for there is no address to connect to."""
     if not place.regions:
         cure = "does Keystone know the compute service, and may this project see it?"
@@ -193,11 +193,13 @@ def no_version(place: Place) -> CloudError:
     kind = ErrorKind.HTTP if place.answer and "HTTP 2" not in place.answer else ErrorKind.PROTOCOL
     answered = f" ({place.answer})" if place.answer else ""
     cure = "does the catalogue's compute endpoint, or compute_endpoint_override, lead to Nova?"
-    text = f"the compute endpoint of cloud '{place.cloud}' does not tell Nova's versions{answered}"
+    text = (
+        f"the compute endpoint of cloud '{place.cloud}' tells no microversions{answered}; 2.59 (Queens) is the minimum"
+    )
     return CloudError(kind, f"{text}: {cure}")
 
 
-def _no_version(exception: BaseException, place: Place) -> CloudError:
+def _no_version(_: BaseException, place: Place) -> CloudError:
     return no_version(place)
 
 
@@ -212,12 +214,11 @@ def _of_status(exception: BaseException, place: Place) -> CloudError:
     return status_error(int(status), str(exception), place) if status else _nonsense(exception, place)
 
 
-#: The first row that fits wins: subclasses stand before their parents.
+#: The first row that fits wins: subclasses stand before their parents. All that requests raises is an OSError.
 _TRANSLATIONS: Sequence[tuple[tuple[type[BaseException], ...], _Translate]] = (
     ((ksa.ConnectTimeout, http.Timeout, wire.TimeoutError, TimeoutError), _timeout),
     ((ksa.SSLError, http.SSLError, wire.SSLError), _tls),
     ((ksa.ConnectionError, http.ConnectionError, http.ChunkedEncodingError), _connection),
-    ((wire.ProtocolError, wire.HTTPError, OSError), _connection),
     ((ksa.Unauthorized, ksa.AuthorizationFailure), _refused),
     ((ksa.Forbidden,), _locked),
     ((ksa.HttpError,), _keystone_status),
@@ -226,7 +227,8 @@ _TRANSLATIONS: Sequence[tuple[tuple[type[BaseException], ...], _Translate]] = (
     ((ksa.DiscoveryFailure,), _no_keystone),
     ((ksa.AuthPluginException, ksa.MissingAuthMethods, sdk.ConfigException, ConnectConfigError), _no_login),
     ((sdk.HttpException,), _of_status),
-    ((ksa.ClientException, sdk.SDKException, http.RequestException), _nonsense),
+    ((ksa.ClientException, sdk.SDKException, http.RequestException, wire.DecodeError), _nonsense),
+    ((wire.HTTPError, OSError), _connection),
     ((ValueError, KeyError, RecursionError), _nonsense),
 )
 

@@ -19,8 +19,6 @@ WANTED = (2, 80)
 #: The first in which migrations have a uuid (17.0, Queens).
 LOWEST = (2, 59)
 
-NO_MICROVERSION = (0, 0)
-
 ADMIN = "admin"
 
 #: What of the auth section of clouds.yaml may be shown; anything else there may be a secret.
@@ -86,16 +84,16 @@ def log_in(connection: Connection, transport: Transport) -> Login:
         transport.place = replace(transport.place, regions=compute_regions(access.service_catalog))
     compute = connection.compute
     found = compute.get_endpoint_data()
-    if found is None:
+    if found is None or not found.max_microversion:
         raise no_version(replace(transport.place, answer=transport.last_answer))
-    maximum = tuple(found.max_microversion or NO_MICROVERSION)
+    maximum = tuple(found.max_microversion)
     return Login(connection, compute, choose_microversion(maximum, transport.place), maximum)
 
 
 def choose_microversion(maximum: tuple[float, ...], place: Place) -> str:
     """Return the microversion to speak with a Nova that has this highest one; raise CloudError where it is too old."""
     if maximum < LOWEST:
-        found = f"microversion {_text(maximum)} at most" if maximum > NO_MICROVERSION else "no microversions"
+        found = f"microversion {_text(maximum)} at most"
         text = f"Nova of cloud '{place.cloud}' has {found}; {_text(LOWEST)} (Nova 17.0, Queens) is the minimum"
         raise CloudError(ErrorKind.PROTOCOL, f"{text}, for below it migrations have no uuid")
     return _text(min(WANTED, maximum))

@@ -25,7 +25,7 @@ RESTARTS = 2
 MAX_PAGES = 1000
 
 
-class MarkerGone(Exception):
+class MarkerGone(Exception):  # noqa: N818  # an event of a listing, not an error
     """The record that the page was to begin after is no longer there: its server was deleted meanwhile."""
 
 

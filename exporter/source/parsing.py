@@ -22,7 +22,7 @@ _is_uuid = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}").f
 _TYPES: Mapping[str, MigrationType] = {kind.value: kind for kind in MigrationType}
 
 
-class _Odd(Exception):
+class _OddError(Exception):
     """A record that cannot be understood."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
@@ -51,9 +51,9 @@ def parse(raw: object) -> Migration | Rejection:
     """
     try:
         if not isinstance(raw, dict):
-            raise _Odd(RejectReason.NOT_AN_OBJECT, _shown(raw))
+            raise _OddError(RejectReason.NOT_AN_OBJECT, _shown(raw))
         return _migration(raw)
-    except _Odd as odd:
+    except _OddError as odd:
         return Rejection(odd.reason, record_name(raw), odd.detail)
 
 
@@ -127,26 +127,26 @@ def _printed(value: float | bool | None) -> str:
 def _uuid(value: object, field: str, reason: RejectReason) -> str:
     if isinstance(value, str) and _is_uuid(value):
         return value
-    raise _Odd(reason, f"{field}: {_shown(value)}")
+    raise _OddError(reason, f"{field}: {_shown(value)}")
 
 
 def _type(value: object) -> MigrationType:
     kind = _TYPES.get(value) if isinstance(value, str) else None
     if kind is None:
-        raise _Odd(RejectReason.BAD_TYPE, f"migration_type: {_shown(value)}")
+        raise _OddError(RejectReason.BAD_TYPE, f"migration_type: {_shown(value)}")
     return kind
 
 
 def _status(value: object) -> str:
     if isinstance(value, str) and value and _is_storable(value):
         return value
-    raise _Odd(RejectReason.BAD_STATUS, f"status: {_shown(value)}")
+    raise _OddError(RejectReason.BAD_STATUS, f"status: {_shown(value)}")
 
 
 def _time(value: object, field: str) -> float:
     seconds = parse_time(value)
     if seconds is None:
-        raise _Odd(RejectReason.BAD_TIME, f"{field}: {_shown(value)}")
+        raise _OddError(RejectReason.BAD_TIME, f"{field}: {_shown(value)}")
     return seconds
 
 
@@ -155,7 +155,7 @@ def _text(value: object, field: str) -> str | None:
         return None
     if isinstance(value, str) and _is_storable(value):
         return value
-    raise _Odd(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
+    raise _OddError(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
 
 
 def _integer(value: object, field: str) -> int | None:
@@ -163,7 +163,7 @@ def _integer(value: object, field: str) -> int | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and -MAX_INTEGER <= value <= MAX_INTEGER:
         return value
-    raise _Odd(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
+    raise _OddError(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
 
 
 def _is_storable(text: str) -> bool:

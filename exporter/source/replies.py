@@ -45,14 +45,19 @@ def page_of(reply: Reply) -> Page:
 
 def deleted_row(body: object, server_id: str) -> Deletion | None:
     """Return the proof in an answer of servers/detail; raise ValueError where that is no list of servers."""
-    servers = body.get("servers") if isinstance(body, dict) else None
-    if not isinstance(servers, list):
-        raise ValueError("no list of servers")
-    row = next((row for row in servers if isinstance(row, dict) and row.get("id") == server_id), {})
+    row = next((row for row in servers_in(body) if isinstance(row, dict) and row.get("id") == server_id), {})
     if row.get("status") != "DELETED":
         return None
     terminated = parse_time(row.get("OS-SRV-USG:terminated_at"))
     return Deletion(parse_time(row.get("updated")) if terminated is None else terminated)
+
+
+def servers_in(body: object) -> list[object]:
+    """Return the servers of an answer; raise ValueError where that is no list of servers."""
+    servers = body.get("servers") if isinstance(body, dict) else None
+    if not isinstance(servers, list):
+        raise ValueError("the answer is no list of servers")
+    return servers
 
 
 def is_not_found(reply: Reply) -> bool:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import requests
 
-from exporter.domain.cloud import Answer, CloudError, ErrorKind
+from exporter.domain.cloud import Answer, CloudError
 from exporter.source.login import Login
-from exporter.source.nova import SERVERS, NovaCloud
+from exporter.source.nova import MIGRATIONS, SERVERS, NovaCloud
+from exporter.source.replies import servers_in
 
 #: The highest microversion of Nova 31.0 (2025.1) and of 32.0 (2025.2) alike. 32.0 split the rule for os-migrations in
 #: three (nova/policies/migrations.py).
@@ -23,8 +24,11 @@ MAX_SKEW = 10.0
 INDEX = "os_compute_api:os-migrations:index"
 ALL_PROJECTS = f"{INDEX}:all_projects"
 HOST = f"{INDEX}:host"
+DETAIL = "os_compute_api:servers:detail"
 ALL_TENANTS = "os_compute_api:servers:detail:get_all_tenants"
 ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
+
+_NEVER_WAS = {"deleted": "True", "uuid": str(uuid.UUID(int=0))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +58,27 @@ def check(cloud: NovaCloud, deadline: float, now: Callable[[], float] = time.tim
 
 def _listing(cloud: NovaCloud, login: Login, deadline: float, now: Callable[[], float]) -> Iterator[Finding]:
     try:
+        reply = cloud.get(MIGRATIONS, {"limit": "1"}, deadline, allowed=(403,))
+        if reply.status == requests.codes.forbidden:
+            yield Finding("migrations", False, _refused_listing(reply.explanation, login))
+            return
         answer = cloud.newest(deadline)
     except CloudError as error:
-        yield Finding("migrations", False, _refused_listing(error, login))
+        yield Finding("migrations", False, str(error))
         return
     yield Finding("migrations", True, "may list the migrations of all projects")
     yield _hosts(answer)
     yield _skew(answer, now())
 
 
-def _refused_listing(error: CloudError, login: Login) -> str:
-    if error.kind is not ErrorKind.FORBIDDEN:
-        return str(error)
+def _refused_listing(said: str, login: Login) -> str:
     if login.maximum < LAST_BEFORE_SPLIT:
         rules = f"allow {INDEX}"
     elif login.maximum == LAST_BEFORE_SPLIT:
         rules = f"allow {INDEX} (Nova 2025.1), or all of {INDEX}, {ALL_PROJECTS} and {HOST} (2025.2)"
     else:
         rules = f"allow all of {INDEX}, {ALL_PROJECTS} and {HOST}"
-    return f"may not list migrations: give the user the admin role, or {rules} in Nova's policy.yaml ({error})"
+    return f"may not list migrations: give the user the admin role, or {rules} in Nova's policy.yaml ({said})"
 
 
 def _hosts(answer: Answer) -> Finding:
@@ -95,16 +101,20 @@ def _skew(answer: Answer, now: float) -> Finding:
 
 
 def _deletions(cloud: NovaCloud, login: Login, deadline: float) -> Finding:
-    """Ask for a server that never was: Nova answers with any other server where it ignores the filters."""
-    query = {"all_tenants": "1", "deleted": "True", "uuid": str(uuid.UUID(int=0)), "limit": "1"}
+    """Ask for a server that never was: Nova answers with any other server where it ignores filters."""
+    everything = {"all_tenants": "1", "limit": "1"}
     try:
-        reply = cloud.get(SERVERS, query, deadline, allowed=(403,))
-    except CloudError as error:
+        reply = cloud.get(SERVERS, everything | _NEVER_WAS, deadline, allowed=(403,))
+        if reply.status == requests.codes.forbidden:
+            return _deletions_hidden(f"may not list servers of all projects ({reply.explanation})")
+        if not servers_in(reply.body):
+            some = servers_in(cloud.get(SERVERS, everything, deadline).body)
+            text = (
+                "may look up deleted servers" if some else "there is no server yet that would show whether filters work"
+            )
+            return Finding("deleted servers", True if some else None, text)
+    except (CloudError, ValueError) as error:
         return Finding("deleted servers", False, str(error))
-    if reply.status == requests.codes.forbidden:
-        return _deletions_hidden(f"may not list servers of all projects ({reply.explanation})")
-    if isinstance(reply.body, dict) and reply.body.get("servers") == []:
-        return Finding("deleted servers", True, "may look up deleted servers")
     ignored = "Nova ignores the filters deleted and uuid for this user"
     if login.is_admin:
         text = f"{ignored}; a deleted server is told by its absence, without the time of its deletion"
@@ -113,6 +123,6 @@ def _deletions(cloud: NovaCloud, login: Login, deadline: float) -> Finding:
 
 
 def _deletions_hidden(cause: str) -> Finding:
-    cure = f"give the user the admin role, or allow {ALL_TENANTS} and {ALL_FILTERS} in Nova's policy.yaml"
+    cure = f"give the user the admin role, or allow {DETAIL}, {ALL_TENANTS} and {ALL_FILTERS} in Nova's policy.yaml"
     loss = "else the migrations of deleted servers count as unseen for seven days"
     return Finding("deleted servers", False, f"{cause}: {cure}; {loss}")

@@ -170,12 +170,9 @@ class Transport(TCPKeepAliveAdapter):
 
 
 def _worth_another_try(state: tenacity.RetryCallState) -> bool:
-    outcome = state.outcome
-    assert outcome is not None
-    exception = outcome.exception()
-    if exception is None:
-        status = outcome.result().status_code
-        return bool(status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR)
+    response, exception = _outcome(state)
+    if response is not None:
+        return response.status_code == _TOO_MANY_REQUESTS or response.status_code >= _SERVER_ERROR
     if not isinstance(exception, CloudError) or exception.kind is not ErrorKind.CONNECTION:
         return False
     return not isinstance(exception.__cause__, http.SSLError | wire.SSLError)
@@ -190,17 +187,24 @@ def _pause(state: tenacity.RetryCallState) -> float:
 
 def _retry_after(state: tenacity.RetryCallState) -> float | None:
     """Return the seconds that the API asks to wait; None where it asks for none, or names a date."""
-    outcome = state.outcome
-    if outcome is None or outcome.failed:
-        return None
-    text = outcome.result().headers.get("Retry-After", "")
+    response, _ = _outcome(state)
+    text = response.headers.get("Retry-After", "") if response is not None else ""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _last_outcome(state: tenacity.RetryCallState) -> Response:
-    assert state.outcome is not None
-    response: Response = state.outcome.result()
+    response, exception = _outcome(state)
+    if response is None:
+        raise exception or RuntimeError("a try without an outcome")
     return response
+
+
+def _outcome(state: tenacity.RetryCallState) -> tuple[Response | None, BaseException | None]:
+    """Return the answer of the last try, or what it raised."""
+    outcome = state.outcome
+    if outcome is None or outcome.failed:
+        return None, outcome.exception() if outcome else None
+    return outcome.result(), None
 
 
 def date_of(response: Response) -> float | None:

@@ -38,13 +38,22 @@ class CloudUnderTest(Protocol):
         """Create a server of the administrator's project and return its id."""
 
     def delete(self, server_id: str) -> None:
-        """Delete a server and wait until it is gone."""
+        """Delete a server, if it is still there, and wait until it is gone."""
 
     def max_limit(self, maximum: int) -> AbstractContextManager[None]:
         """Set Nova's [api]max_limit for a while."""
 
-    def readers_may_list(self) -> AbstractContextManager[None]:
-        """Let readers list the migrations of all projects for a while, but not see hosts."""
+    def insert_stale_twin(self, **columns: Any) -> None:
+        """Insert the row that a cross-cell resize leaves in the other cell, before that of the same uuid."""
+
+    def remove(self, migration: str) -> None:
+        """Take the rows of a uuid out of the database."""
+
+    def readers_may(self, *rules: str) -> AbstractContextManager[None]:
+        """Let readers pass some rules of Nova's policy for a while."""
+
+    def __hash__(self) -> int:
+        """Tell clouds apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
@@ -55,6 +55,20 @@ def admin(cloud: CloudUnderTest) -> Client:
 def reader(cloud: CloudUnderTest) -> Client:
     """Give a session of a user with the role reader on another project."""
     return client_of(cloud, cloud.reader)
+
+
+@pytest.fixture
+def boot(cloud: CloudUnderTest) -> Iterator[Callable[[str], str]]:
+    """Create servers, as many as Nova's quota allows at a time; they are deleted after the test."""
+    booted: list[str] = []
+
+    def create(name: str) -> str:
+        booted.append(cloud.boot(name))
+        return booted[-1]
+
+    yield create
+    for server in booted:
+        cloud.delete(server)
 
 
 @cache

@@ -11,7 +11,6 @@ from tests.realcloud.cloud import RealCloud
 from tests.realcloud.identity import REGION, User
 
 DEFAULT_MAX_LIMIT = 1000  # nova/conf/api.py
-LISTING = ("os_compute_api:os-migrations:index", "os_compute_api:os-migrations:index:all_projects")
 
 
 def _login(user: User) -> Login:
@@ -27,6 +26,7 @@ class RealUnderTest:
     def __init__(self, cloud: RealCloud) -> None:
         cloud.reset()
         self._cloud = cloud
+        self._alive: set[str] = set()
         self.auth_url = cloud.auth_url
         self.admin = _login(cloud.admin)
         self.reader = _login(cloud.reader)
@@ -35,10 +35,14 @@ class RealUnderTest:
         self._cloud.insert_record(**columns)
 
     def boot(self, name: str) -> str:
-        return self._cloud.create_server(name, host="host1")
+        server = self._cloud.create_server(name, host="host1")
+        self._alive.add(server)
+        return server
 
     def delete(self, server_id: str) -> None:
-        self._cloud.delete_server(server_id)
+        if server_id in self._alive:
+            self._alive.remove(server_id)
+            self._cloud.delete_server(server_id)
 
     @contextmanager
     def max_limit(self, maximum: int) -> Iterator[None]:
@@ -48,10 +52,16 @@ class RealUnderTest:
         finally:
             self._cloud.set_config("api", "max_limit", DEFAULT_MAX_LIMIT)
 
+    def insert_stale_twin(self, **columns: Any) -> None:
+        self._cloud.insert_record(cell="cell2", **columns)
+
+    def remove(self, migration: str) -> None:
+        self._cloud.delete_records([migration])
+
     @contextmanager
-    def readers_may_list(self) -> Iterator[None]:
-        defaults = {rule: self._cloud.command("policy_default", name=rule) for rule in LISTING}
-        self._cloud.set_policy(dict.fromkeys(LISTING, "role:reader"))
+    def readers_may(self, *rules: str) -> Iterator[None]:
+        defaults = {rule: self._cloud.command("policy_default", name=rule) for rule in rules}
+        self._cloud.set_policy({rule: f"({check}) or role:reader" for rule, check in defaults.items()})
         try:
             yield
         finally:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from exporter.demo import SimulatedCloud
 from exporter.demo.keystone import ADMIN_ACCOUNT, READER_ACCOUNT, Account
-from exporter.demo.policy import MIGRATIONS, MIGRATIONS_ALL_PROJECTS, allowing
+from exporter.demo.policy import allowing
 from tests.contract.clouds import Login
 
 
@@ -54,10 +54,16 @@ class SimulatedUnderTest:
         finally:
             self._cloud.change(max_limit=former)
 
+    def insert_stale_twin(self, **columns: Any) -> None:
+        self._cloud.nova.insert(**columns)
+
+    def remove(self, migration: str) -> None:
+        self._cloud.nova.remove(migration)
+
     @contextmanager
-    def readers_may_list(self) -> Iterator[None]:
+    def readers_may(self, *rules: str) -> Iterator[None]:
         former = self._cloud.settings.policy
-        self._cloud.change(policy=allowing("reader", MIGRATIONS, MIGRATIONS_ALL_PROJECTS))
+        self._cloud.change(policy=allowing("reader", *rules))
         try:
             yield
         finally:

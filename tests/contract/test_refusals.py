@@ -9,6 +9,8 @@ from tests.contract.rows import NEWEST_FIRST, names
 
 Query = tuple[tuple[str, str], ...]
 
+LISTING = "os_compute_api:os-migrations:index"
+
 
 def refusal(answer: Answer) -> tuple[int, str, str]:
     """Give status, name and message of a refusal, whose body holds nothing else."""
@@ -94,9 +96,16 @@ def test_the_token_comes_before_the_microversion(admin: Client) -> None:
 
 
 def test_a_reader_is_forbidden(reader: Client) -> None:
-    rule = "os_compute_api:os-migrations:index"
-    message = f"Policy doesn't allow {rule} to be performed."
+    message = f"Policy doesn't allow {LISTING} to be performed."
     assert refusal(reader.get("/os-migrations")) == (403, "forbidden", message)
+
+
+def test_a_reader_that_may_list_its_own_project_may_not_list_all(cloud: CloudUnderTest, reader: Client) -> None:
+    with cloud.readers_may(LISTING):
+        answer = reader.get("/os-migrations")
+        other = reader.get("/os-migrations", ("project_id", "another-project"))
+    message = f"Policy doesn't allow {LISTING}:all_projects to be performed."
+    assert refusal(answer) == refusal(other) == (403, "forbidden", message)
 
 
 def test_the_query_is_judged_before_the_rights(reader: Client) -> None:
@@ -104,7 +113,7 @@ def test_the_query_is_judged_before_the_rights(reader: Client) -> None:
 
 
 def test_a_reader_that_may_list_sees_no_hosts(cloud: CloudUnderTest, reader: Client) -> None:
-    with cloud.readers_may_list():
+    with cloud.readers_may(LISTING, f"{LISTING}:all_projects"):
         listed = reader.migrations()
     assert names(listed) == NEWEST_FIRST
     hosts = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")

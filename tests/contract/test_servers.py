@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -26,9 +27,12 @@ SERVICE_FIELDS = {
 ALL = ("all_tenants", "1")
 
 
+Boot = Callable[[str], str]
+
+
 @pytest.fixture
-def server(cloud: CloudUnderTest) -> str:
-    return cloud.boot("looked-at")
+def server(boot: Boot) -> str:
+    return boot("looked-at")
 
 
 def test_fields_of_a_server(admin: Client, server: str) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import openstack
 import pytest
 import requests
-from keystoneauth1.identity.v3 import ApplicationCredential
+from keystoneauth1.identity.v3 import ApplicationCredential, Password
 from keystoneauth1.session import Session
 
-from exporter.demo import SimulatedCloud
-from exporter.demo.keystone import ADMIN_ACCOUNT
+from exporter.demo import Credentials, SimulatedCloud
+from exporter.demo.keystone import ADMIN_ACCOUNT, READER_ACCOUNT
+from exporter.demo.microversion import Microversion
+from exporter.demo.policy import MIGRATIONS, allowing
 from exporter.demo.settings import Trouble
 
 
@@ -23,8 +25,8 @@ def cloud() -> Iterator[SimulatedCloud]:
         yield started
 
 
-def connect(cloud: SimulatedCloud) -> Any:
-    who = cloud.credentials
+def connect(cloud: SimulatedCloud, credentials: Credentials | None = None) -> Any:
+    who = credentials or cloud.credentials
     return openstack.connect(
         auth_url=cloud.auth_url,
         username=who.username,
@@ -128,3 +130,35 @@ def test_the_story_plays_and_stops() -> None:
     assert count >= 1
     time.sleep(0.1)
     assert cloud.nova.count() == count
+
+
+def test_an_older_nova_refuses_what_it_does_not_know(cloud: SimulatedCloud) -> None:
+    cloud.change(max_microversion=Microversion(2, 59))
+    connection = connect(cloud)
+    assert connection.compute.get("/os-migrations", microversion="2.59").status_code == 200
+    assert ask(connection).status_code == 406
+    endpoint = connection.compute.get_endpoint_data()
+    assert endpoint is not None and endpoint.max_microversion == (2, 59)
+
+
+def test_before_2025_2_one_rule_shows_everything(cloud: SimulatedCloud) -> None:
+    cloud.nova.insert(source_compute="host1")
+    connection = connect(cloud, cloud.credentials_of(READER_ACCOUNT))
+    assert ask(connection).status_code == 403
+    cloud.change(policy=allowing("reader", MIGRATIONS, split=False))
+    (shown,) = ask(connection).json()["migrations"]
+    assert shown["source_compute"] == "host1"
+
+
+def test_a_catalogue_without_nova(cloud: SimulatedCloud) -> None:
+    cloud.keystone.services = frozenset({"identity"})
+    who = cloud.credentials
+    auth = Password(
+        auth_url=cloud.auth_url,
+        username=who.username,
+        password=who.password,
+        project_name=who.project_name,
+        user_domain_name=who.user_domain_name,
+        project_domain_name=who.project_domain_name,
+    )
+    assert Session(auth).get_endpoint(service_type="compute") is None

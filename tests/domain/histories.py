@@ -59,7 +59,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class History:
-    """All that ever happened to one record; `twin` is a stale copy in another cell, `hidden` when its cell is down."""
+    """All that ever happened to one record; `hidden` is when its cell is down.
+
+    `twin` tells that a cross-cell move leaves a stale copy in the other cell, which is settled before the record ends.
+    """
 
     uuid: str
     kind: MigrationType
@@ -89,7 +92,7 @@ class History:
         entries = [entry for entry in self.entries if entry.at <= at]
         answers = [self._record(entries[-1], self._updated(entries, at))]
         stale = [entry for entry in entries[:-1] if entry.status == "post-migrating"]
-        if self.twin and stale:
+        if self.twin and stale and answers[0].row.live:
             answers.append(self._record(stale[0], stale[0].at))
         return answers
 

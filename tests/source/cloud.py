@@ -44,7 +44,8 @@ class Cloud:
             "min_version": "2.1",
             "links": [{"rel": "self", "href": f"{NOVA}/"}],
         }
-        self.mock.get(f"{NOVA}", json={"version": version})
+        for url in (NOVA, f"{NOVA}/"):
+            self.mock.get(url, json={"version": version})
 
     def migrations(
         self, records: Sequence[object], query: Mapping[str, str], more: bool = False, **options: Any

@@ -101,10 +101,10 @@ def test_pages_without_end_are_refused() -> None:
 
 
 def test_a_listing_whose_marker_is_gone_begins_again() -> None:
-    pages = Pages(page([3, 2], more=True, date=1.0), MarkerGone, page([3], more=True, date=2.0), page([1]))
+    pages = Pages(page([3, 2], more=True, date=1.0), MarkerGone, page([3], more=True, date=2.0), page([1]), page([]))
     listing = read_all(pages)
     assert [uuid_of(3), uuid_of(1)] == [raw["uuid"] for raw in listing.records if isinstance(raw, dict)]
-    assert (listing.date, pages.markers) == (2.0, [None, uuid_of(2), None, uuid_of(3)])
+    assert (listing.date, pages.markers) == (2.0, [None, uuid_of(2), None, uuid_of(3), uuid_of(1)])
 
 
 def test_a_listing_begins_again_at_most_twice() -> None:

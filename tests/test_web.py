@@ -1,0 +1,444 @@
+"""HTTP: what is served where, in which form, and what no client can do to it. Every test speaks to a real server."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from exporter.landing import MOST_ROWS, landing_page
+from exporter.web import (
+    Bounds,
+    CloudStatus,
+    ListenError,
+    MigrationStatus,
+    StatusPage,
+    WebServer,
+    WrongAddressError,
+    build_app,
+    parse_address,
+)
+
+METRICS = "# TYPE up gauge\n" + "".join(f'up{{cloud="c{number}"}} 1\n' for number in range(200))
+
+
+@dataclass
+class FakePages:
+    """Pages with known content; `hold` keeps the metrics waiting until it is set."""
+
+    good: bool = True
+    body: str = METRICS
+    accepted: list[str] = field(default_factory=list)
+    hold: threading.Event | None = None
+    broken: bool = False
+    at_once: int = 0
+    most_at_once: int = 0
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        if self.broken:
+            raise ValueError("a secret detail")
+        self.accepted.append(accept)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        if self.hold:
+            self.hold.wait(30)
+        self.at_once -= 1
+        openmetrics = "application/openmetrics-text" in accept
+        kind = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
+        return self.body.encode(), f"{kind}; charset=utf-8"
+
+    def status(self) -> StatusPage:
+        return StatusPage("1.2.3", 1_000_000.0, (CloudStatus("prod", True, 999_990.0),), (migration("m1"),))
+
+    def healthy(self) -> tuple[bool, str]:
+        return (True, "ok") if self.good else (False, "no sign of life from the poller of: prod")
+
+    def ready(self) -> tuple[bool, str]:
+        return (True, "ok") if self.good else (False, "not tried yet: prod")
+
+
+def migration(migration_id: str, since: float = 990_000.0, stuck: str | None = None) -> MigrationStatus:
+    return MigrationStatus("prod", migration_id, "resize", "migrating", since, "s1", "host1", None, stuck)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@contextmanager
+def serving(pages: FakePages, path: str = "/metrics", bounds: Bounds | None = None) -> Iterator[WebServer]:
+    server = WebServer(build_app(pages, path), "127.0.0.1:0", bounds or Bounds())
+    server.start()
+    try:
+        yield server
+    finally:
+        if pages.hold:
+            pages.hold.set()
+        server.stop()
+
+
+def ask(server: WebServer, path: str, method: str = "GET", **headers: str) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    response = connection.getresponse()
+    answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+    connection.close()
+    return answer
+
+
+@pytest.fixture(scope="module")
+def pages() -> FakePages:
+    return FakePages()
+
+
+@pytest.fixture(scope="module")
+def server(pages: FakePages) -> Iterator[WebServer]:
+    with serving(pages) as server:
+        yield server
+
+
+def test_the_metrics_are_at_the_telemetry_path(server: WebServer) -> None:
+    answer = ask(server, "/metrics")
+    assert (answer.status, answer.text) == (200, METRICS)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_the_accept_header_chooses_the_format(server: WebServer, pages: FakePages) -> None:
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+    answer = ask(server, "/metrics", Accept=accept)
+    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert pages.accepted[-1] == accept
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "deflate, gzip;q=0.5", "GZIP", "*", "br;q=0, *;q=0.1"])
+def test_metrics_are_compressed_where_the_client_allows_it(server: WebServer, accepted: str) -> None:
+    answer = ask(server, "/metrics", Accept_Encoding=accepted)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(answer.body).decode() == METRICS
+    assert int(answer.headers["content-length"]) == len(answer.body) < len(METRICS)
+
+
+@pytest.mark.parametrize("accepted", ["identity", "gzip;q=0", "gzip; q=0.000", "*, gzip;q=0", "*;q=0", "notgzip", ""])
+def test_metrics_are_not_compressed_where_the_client_does_not_allow_it(server: WebServer, accepted: str) -> None:
+    answer = ask(server, "/metrics", Accept_Encoding=accepted)
+    assert "content-encoding" not in answer.headers
+    assert answer.text == METRICS
+
+
+def test_what_is_kept_on_the_way_is_told_apart_by_format_and_compression(server: WebServer) -> None:
+    for accepted in ("gzip", "identity"):
+        assert ask(server, "/metrics", Accept_Encoding=accepted).headers["vary"] == "Accept, Accept-Encoding"
+
+
+def test_a_short_page_is_not_worth_compressing() -> None:
+    with serving(FakePages(body="up 1\n")) as server:
+        assert "content-encoding" not in ask(server, "/metrics", Accept_Encoding="gzip").headers
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready"])
+def test_head_answers_as_get_without_the_body(server: WebServer, path: str) -> None:
+    got, head = ask(server, path), ask(server, path, "HEAD")
+    assert (head.status, head.body) == (got.status, b"")
+    assert head.headers["content-length"] == str(len(got.body))
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(("good", "status"), [(True, 200), (False, 503)])
+def test_health_and_readiness_are_a_status_and_a_line(good: bool, status: int) -> None:
+    with serving(FakePages(good=good)) as server:
+        healthy, ready = ask(server, "/-/healthy"), ask(server, "/-/ready")
+    assert (healthy.status, ready.status) == (status, status)
+    assert healthy.text == ("ok\n" if good else "no sign of life from the poller of: prod\n")
+    assert ready.text == ("ok\n" if good else "not tried yet: prod\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics/", "/nothing", "/-/", "/-/reload", "//", "/metrics%0d%0aX-Injected:%201", "/../metrics"]
+)
+def test_anything_else_is_not_there(server: WebServer, path: str) -> None:
+    answer = ask(server, path)
+    assert (answer.status, answer.text) == (404, "404 Not Found\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy"])
+def test_a_wrong_method_is_told_the_right_ones(server: WebServer, path: str, method: str) -> None:
+    answer = ask(server, path, method)
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert answer.text == "405 Method Not Allowed\n"
+
+
+def test_no_header_tells_the_server_s_name_or_version(server: WebServer) -> None:
+    for path in ("/metrics", "/", "/nothing"):
+        headers = ask(server, path).headers
+        assert "server" not in headers
+        assert not re.search("uvicorn|starlette|python", str(headers), re.IGNORECASE)
+
+
+def test_a_page_that_cannot_be_made_is_an_error_that_tells_nothing() -> None:
+    with serving(FakePages(broken=True)) as server:
+        answer = ask(server, "/metrics")
+        assert (answer.status, answer.text) == (500, "Internal Server Error")
+        assert ask(server, "/-/healthy").status == 200
+
+
+def test_another_telemetry_path_moves_the_metrics() -> None:
+    with serving(FakePages(), "/nova/migrations") as server:
+        assert ask(server, "/nova/migrations").text == METRICS
+        assert ask(server, "/metrics").status == 404
+        assert 'href="/nova/migrations"' in ask(server, "/").text
+
+
+def test_metrics_at_the_root_leave_no_room_for_the_page_for_people() -> None:
+    with serving(FakePages(), "/") as server:
+        assert ask(server, "/").text == METRICS
+
+
+@pytest.mark.parametrize("path", ["metrics", "", "/{id}", "/-/healthy", "/a b", "/a?b", "/a#b"])
+def test_a_telemetry_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(WrongAddressError, match="write a path such as /metrics"):
+        build_app(FakePages(), path)
+
+
+@pytest.mark.parametrize(
+    ("address", "parsed"),
+    [
+        ("127.0.0.1:19180", ("127.0.0.1", 19180)),
+        ("localhost:0", ("localhost", 0)),
+        (":19180", ("", 19180)),
+        ("[::1]:19180", ("::1", 19180)),
+        ("[fe80::1%eth0]:1", ("fe80::1%eth0", 1)),
+        ("0.0.0.0:65535", ("0.0.0.0", 65535)),
+    ],
+)
+def test_addresses_are_host_and_port(address: str, parsed: tuple[str, int]) -> None:
+    assert parse_address(address) == parsed
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["19180", "localhost", "localhost:", "localhost:http", "::1:19180", "[::1]", "host:65536", "http://h:1", ""],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(WrongAddressError, match="write host:port, :port or"):
+        parse_address(address)
+
+
+def test_a_port_in_use_is_said_to_be() -> None:
+    with serving(FakePages()) as first:
+        second = WebServer(build_app(FakePages()), f"127.0.0.1:{first.port}")
+        with pytest.raises(ListenError) as caught:
+            second.start()
+        assert str(caught.value) == f"cannot listen on 127.0.0.1:{first.port}: the port is in use by another program"
+
+
+def test_every_interface_is_one_address_and_a_used_port_is_not_shared_with_it() -> None:
+    first = WebServer(build_app(FakePages()), ":0")
+    first.start()
+    try:
+        assert ask(first, "/-/healthy").status == 200
+        assert first.url == f"http://localhost:{first.port}"
+        with pytest.raises(ListenError, match="in use"):
+            WebServer(build_app(FakePages()), f":{first.port}").start()
+    finally:
+        first.stop()
+
+
+def test_a_host_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ListenError, match=r"cannot listen on no\.such\.host\.invalid:1: "):
+        WebServer(build_app(FakePages()), "no.such.host.invalid:1").start()
+
+
+def test_stopping_takes_less_than_five_seconds_whatever_connections_are_open() -> None:
+    server = WebServer(build_app(FakePages()), "127.0.0.1:0")
+    server.start()
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    kept.request("GET", "/metrics")
+    kept.getresponse().read()
+    silent = socket.create_connection(("127.0.0.1", server.port))
+    half = socket.create_connection(("127.0.0.1", server.port))
+    half.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 2
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+    for each in (silent, half):
+        assert each.recv(1) == b""
+        each.close()
+    kept.close()
+
+
+def test_stopping_does_not_wait_for_an_answer_that_hangs() -> None:
+    pages = FakePages(hold=threading.Event())
+    with serving(pages) as server:
+        waiting = socket.create_connection(("127.0.0.1", server.port))
+        waiting.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        _until(lambda: pages.at_once == 1)
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 5
+        waiting.close()
+
+
+def test_a_client_that_is_silent_or_slow_is_cut_off() -> None:
+    with serving(FakePages(), bounds=Bounds(silence=0.5)) as server:
+        silent = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        slow = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        slow.sendall(b"GET /metrics HTTP/1.1\r\n")
+        for each in (silent, slow):
+            assert _closed(each)
+        assert ask(server, "/metrics").status == 200
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+    with serving(FakePages(body=METRICS * 4000), bounds=Bounds(silence=0.5)) as server:
+        deaf = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1.5)
+        assert _closed(deaf)
+
+
+def test_a_connection_in_use_is_kept() -> None:
+    with serving(FakePages(), bounds=Bounds(silence=0.6)) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+        connection.connect()
+        first = connection.sock
+        for _ in range(4):
+            connection.request("GET", "/-/healthy")
+            assert connection.getresponse().read() == b"ok\n"
+            time.sleep(0.3)
+        assert connection.sock is first
+        connection.close()
+
+
+def test_silent_connections_beyond_the_bound_are_refused_and_make_room_when_they_end() -> None:
+    with serving(FakePages(), bounds=Bounds(connections=5)) as server:
+        silent = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(6)]
+        assert _closed(silent[5])
+        for each in silent[:2]:
+            each.close()
+        _until(lambda: _answers(server))
+        for each in silent[2:]:
+            each.close()
+
+
+def test_no_more_than_a_few_pages_are_made_at_once_and_health_does_not_wait_for_them() -> None:
+    pages = FakePages(hold=threading.Event())
+    with serving(pages) as server:
+        clients = [threading.Thread(target=ask, args=(server, "/metrics")) for _ in range(12)]
+        for each in clients:
+            each.start()
+        _until(lambda: pages.at_once == 4)
+        assert ask(server, "/-/healthy").status == 200
+        assert pages.hold is not None
+        pages.hold.set()
+        for each in clients:
+            each.join(10)
+        assert (len(pages.accepted), pages.most_at_once) == (12, 4)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["a head without end", "a TLS hello", "no HTTP"],
+)
+def test_what_is_no_reasonable_request_is_refused(server: WebServer, request_bytes: bytes) -> None:
+    client = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    client.sendall(request_bytes)
+    assert client.recv(12) == b"HTTP/1.1 400"
+    client.close()
+    assert ask(server, "/-/healthy").status == 200
+
+
+def test_the_page_for_people_shows_clouds_and_migrations(server: WebServer) -> None:
+    answer = ask(server, "/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "openstack-migration-exporter 1.2.3" in answer.text
+    assert "<td>prod</td><td>yes</td><td>1970-01-12 13:46:30 UTC (10s ago)</td><td></td>" in answer.text
+    row = "<td></td><td>prod</td><td>resize</td><td>migrating</td><td>1970-01-12 11:00:00 UTC</td><td>2h 46m</td>"
+    assert row + "<td>s1</td><td>host1</td><td></td><td>m1</td>" in answer.text
+
+
+def test_stuck_migrations_come_first_then_the_oldest() -> None:
+    live = (
+        migration("new", 3.0),
+        migration("old", 1.0),
+        migration("stuck", 9.0, "overdue"),
+        migration("older stuck", 2.0, "x"),
+    )
+    text = landing_page(StatusPage("1", 10.0, (), live), "/metrics")[0].decode()
+    assert re.findall(r"<td>([\w ]+)</td></tr>", text) == ["older stuck", "stuck", "old", "new"]
+    assert "Live migrations: 4, of them stuck: 2" in text
+
+
+def test_the_page_for_people_says_what_is_wrong_with_a_cloud() -> None:
+    cloud = CloudStatus("prod", False, None, "the password was refused")
+    text = landing_page(StatusPage("1", 10.0, (cloud,)), "/metrics")[0].decode()
+    assert "<td>prod</td><td>no</td><td>never</td><td>the password was refused</td>" in text
+
+
+def test_the_page_for_people_has_no_scripts_and_no_value_becomes_html(server: WebServer) -> None:
+    evil = "<script>alert('x')</script>\"&\udcff"
+    row = MigrationStatus(evil, evil, evil, evil, 1.0, evil, evil, evil, evil)
+    text = landing_page(StatusPage(evil, 10.0, (CloudStatus(evil, True, 1.0, evil),), (row,)), "/metrics")[0].decode()
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;?") == 12
+    assert "default-src 'none'" in ask(server, "/").headers["content-security-policy"]
+
+
+def test_the_page_for_people_is_bounded_and_says_so() -> None:
+    live = tuple(migration(f"m{number}") for number in range(MOST_ROWS + 7))
+    text = landing_page(StatusPage("1", 10.0, (), live), "/metrics")[0].decode()
+    assert text.count("<td>migrating</td>") == MOST_ROWS
+    assert "7 more are not shown." in text
+
+
+def _closed(client: socket.socket) -> bool:
+    """Tell whether the server ends a connection; what it had sent before is read away."""
+    try:
+        while client.recv(1 << 20):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    else:
+        return True
+    finally:
+        client.close()
+
+
+def _answers(server: WebServer) -> bool:
+    try:
+        return ask(server, "/-/healthy").status == 200
+    except OSError:
+        return False
+
+
+def _until(true: object) -> None:
+    assert callable(true)
+    until = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < until, "it never came to pass"
+        time.sleep(0.02)
