@@ -117,7 +117,8 @@ def _children(node: yaml.Node, path: str) -> list[tuple[yaml.Node, str]]:
 
 def _below(path: str, key: yaml.Node) -> str:
     name = key.value if isinstance(key, yaml.ScalarNode) else "?"
-    return f"{path}.{name}" if path else str(name)
+    name = name if name.isprintable() else repr(name)
+    return f"{path}.{name}" if path else name
 
 
 def _twice(node: yaml.MappingNode, path: str) -> Iterator[str]:

@@ -148,6 +148,14 @@ def test_a_secret_in_the_wrong_place_is_not_repeated() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_fault_is_one_line_whatever_the_key_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text('"a\\nb": 1\n"a\\nb": 2\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load(str(path), {})
+    assert len(str(caught.value).splitlines()) == len(caught.value.faults) == 2
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(str(tmp_path / "none.yaml"), {})

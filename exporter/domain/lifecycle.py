@@ -379,13 +379,13 @@ def passed_between(migration_type: MigrationType, earlier: str, later: str) -> t
 def surely_direct(migration_type: MigrationType, earlier: str, later: str) -> bool:
     """Tell whether nothing but an optional status can lie between two statuses.
 
-    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along; before an
-    end of unknown outcome perhaps another end was passed.
+    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along; before some
+    ends another end.
     """
     start, end = row_of(migration_type, earlier), row_of(migration_type, later)
     if Phase.UNKNOWN in (start.phase, end.phase):
         return False
-    if passed_between(migration_type, earlier, later) or end.outcome is Outcome.UNKNOWN:
+    if passed_between(migration_type, earlier, later) or _may_follow_an_end(end):
         return False
     if end.live or _ends_whole_path(end):
         return True
@@ -399,6 +399,13 @@ def _ends_whole_path(end: Row) -> bool:
     Failures do not, nor an evacuation's `completed`, which Nova writes over any status.
     """
     return end.outcome is Outcome.SUCCESS
+
+
+def _may_follow_an_end(end: Row) -> bool:
+    """Tell whether Nova may write an end long after another one; `failed` follows `error` at once, if at all."""
+    return any(
+        kind is end.migration_type and after == end.status and before != "error" for kind, before, after in KNOWN_CORRECTIONS
+    )
 
 
 #: confirming and reverting exclude each other.

@@ -26,7 +26,11 @@ MAX_PAGES = 1000
 
 
 class MarkerGone(Exception):  # noqa: N818  # an event of a listing, not an error
-    """The record that the page was to begin after is no longer there: its server was deleted meanwhile."""
+    """The record that the page was to begin after is no longer there.
+
+    Nova 34 takes the record of a deleted server for a marker until it is archived (nova/db/main/api.py,
+    `migration_get_by_uuid`).
+    """
 
 
 @dataclass(frozen=True, slots=True)

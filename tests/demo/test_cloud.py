@@ -9,6 +9,7 @@ from typing import Any
 import openstack
 import pytest
 import requests
+from keystoneauth1.exceptions import EndpointNotFound
 from keystoneauth1.identity.v3 import ApplicationCredential, Password
 from keystoneauth1.session import Session
 
@@ -161,4 +162,5 @@ def test_a_catalogue_without_nova(cloud: SimulatedCloud) -> None:
         user_domain_name=who.user_domain_name,
         project_domain_name=who.project_domain_name,
     )
-    assert Session(auth).get_endpoint(service_type="compute") is None
+    with pytest.raises(EndpointNotFound):
+        Session(auth).get_endpoint(service_type="compute")

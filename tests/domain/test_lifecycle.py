@@ -94,7 +94,9 @@ def test_a_status_that_the_table_does_not_know_is_live_and_has_a_threshold() -> 
     assert not is_known(LIVE, "teleporting")
 
 
-@pytest.mark.parametrize(("kind", "status"), list(product(MigrationType, [end for _, ends in WRITTEN.values() for end in ends])))
+@pytest.mark.parametrize(
+    ("kind", "status"), list(product(MigrationType, [end for _, ends in WRITTEN.values() for end in ends]))
+)
 def test_an_end_of_one_type_is_an_end_of_every_type(kind: MigrationType, status: str) -> None:
     row = row_of(kind, status)
     assert not row.live
@@ -153,7 +155,9 @@ def test_only_what_lies_surely_between_was_passed(
         (RESIZE, "pre-migrating", "post-migrating", False),
         (RESIZE, "finished", "confirmed", False),
         (RESIZE, "reverting", "reverted", True),
-        (RESIZE, "reverting", "error", True),
+        (RESIZE, "reverting", "error", False),
+        (RESIZE, "reverting", "failed", True),
+        (LIVE, "running", "error", False),
         (RESIZE, "finished", "error", False),
         (LIVE, "running", "completed", True),
         (LIVE, "running", "failed", True),
@@ -173,8 +177,17 @@ def test_a_step_is_direct_only_if_nothing_can_lie_between(
     assert surely_direct(kind, earlier, later) is direct
 
 
-def test_a_completed_evacuation_may_have_been_done_before() -> None:
-    assert not surely_direct(EVACUATION, "pre-migrating", "completed")
+@pytest.mark.parametrize(
+    ("kind", "last", "end"),
+    [
+        (EVACUATION, "pre-migrating", "completed"),
+        (RESIZE, "confirming", "error"),
+        (COLD, "reverting", "error"),
+        (LIVE, "running", "error"),
+    ],
+)
+def test_an_end_that_may_follow_another_end_is_not_direct(kind: MigrationType, last: str, end: str) -> None:
+    assert not surely_direct(kind, last, end)
 
 
 def test_only_the_heartbeat_statuses_of_a_live_migration_can_stand_still() -> None:

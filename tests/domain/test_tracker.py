@@ -375,8 +375,16 @@ def test_a_failure_of_the_confirmation_says_nothing_of_the_move() -> None:
     after_empty_table(
         Step(30, (record(RESIZE, "migrating", 5, 9),), MIGRATING),
         Step(60, (record(RESIZE, "post-migrating", 5, 40),), (("left", "m", "migrating", 31),)),
-        Step(90, (record(RESIZE, "finished", 5, 65),), (("left", "m", "post-migrating", 25), ("moved", "m", "success", 60))),
+        Step(
+            90,
+            (record(RESIZE, "finished", 5, 65),),
+            (("left", "m", "post-migrating", 25), ("moved", "m", "success", 60)),
+        ),
         Step(120, (record(RESIZE, "confirming", 5, 100),), (("left", "m", "finished", 35),)),
+        Step(
+            129,
+            (record(RESIZE, "confirming", 5, 100),),
+        ),
         Step(
             150,
             (record(RESIZE, "error", 5, 130),),
@@ -544,7 +552,12 @@ def test_an_evacuation_completed_without_being_seen_done_has_an_unknown_outcome(
 
 @pytest.mark.parametrize(
     ("kind", "first", "second"),
-    [(LIVE, "error", "failed"), (RESIZE, "reverted", "error"), (RESIZE, "confirmed", "error"), (LIVE, "failed", "error")],
+    [
+        (LIVE, "error", "failed"),
+        (RESIZE, "reverted", "error"),
+        (RESIZE, "confirmed", "error"),
+        (LIVE, "failed", "error"),
+    ],
 )
 @pytest.mark.parametrize(("apart", "corrected"), [(0.1, False), (1.9, False), (2.0, True), (3600, True)])
 def test_ends_less_than_two_seconds_apart_are_one_and_later_ones_are_corrections(
@@ -599,7 +612,10 @@ def test_a_vanished_record_that_comes_back_goes_on_from_where_it_is() -> None:
         Step(90, (SEEN,), complete=False),
     )
     assert tracker.live["m"].unseen_since is None
-    play([Step(120, ()), Step(150, (record(RESIZE, "post-migrating", 5, 100),), (("left", "m", "migrating", 91),))], tracker)
+    play(
+        [Step(120, ()), Step(150, (record(RESIZE, "post-migrating", 5, 100),), (("left", "m", "migrating", 91),))],
+        tracker,
+    )
     assert tracker.live["m"].unseen_since is None
 
 
@@ -701,7 +717,11 @@ def test_an_end_before_the_record_counted_as_deleted_is_no_correction() -> None:
 
 def test_missing_are_the_live_records_that_are_not_shown() -> None:
     tracker = after_empty_table(
-        Step(30, (record(LIVE, "accepted", 5, uuid="a"), record(LIVE, "accepted", 5, uuid="b")), (("began", "a"), ("began", "b")))
+        Step(
+            30,
+            (record(LIVE, "accepted", 5, uuid="a"), record(LIVE, "accepted", 5, uuid="b")),
+            (("began", "a"), ("began", "b")),
+        )
     )
     assert [each.migration.uuid for each in tracker.missing([record(LIVE, "error", 5, 40, uuid="b")])] == ["a"]
 
@@ -736,7 +756,9 @@ def test_there_is_no_watermark_before_a_first_look() -> None:
     ("shown", "watermark"),
     [
         pytest.param((record(RESIZE, "migrating", 10, 900),), 900, id="the newest change"),
-        pytest.param((record(RESIZE, "migrating", 10, 900), record(RESIZE, "migrating", 10, 30, uuid="o")), 900, id="of all"),
+        pytest.param(
+            (record(RESIZE, "migrating", 10, 900), record(RESIZE, "migrating", 10, 30, uuid="o")), 900, id="of all"
+        ),
         pytest.param((record(RESIZE, "migrating", 10, 1500),), 1000, id="never ahead of the poll"),
         pytest.param((record(RESIZE, "pre-migrating", 10),), 1000, id="a creation is no change"),
         pytest.param((), 1000, id="nothing there"),
