@@ -58,8 +58,13 @@ class Settings:
 
 @dataclass(slots=True)
 class _Gathering:
-    """What one poll has heard so far; `date` is the cloud's time of the first answer, `heard_at` ours."""
+    """What one poll has heard so far; `date` is the cloud's time of the first answer, `heard_at` ours.
 
+    `begun` is our time when the poll began; a `deep` poll reaches far back.
+    """
+
+    begun: float
+    deep: bool
     answers: list[Answer] = field(default_factory=list)
     heard_at: float = 0.0
     newest: Migration | None = None
@@ -173,7 +178,8 @@ class Poller:
 
     def _gather(self, deadline: float) -> _Gathering:
         """Ask the cloud everything that this poll needs, or raise CloudError."""
-        heard, first = _Gathering(), self._tracker.baseline is None
+        first = self._tracker.baseline is None
+        heard = _Gathering(self._clock(), deep=not first and self._monotonic() >= self._next_deep)
         with self._timed(heard, "open"):
             self._vitals.reached(self._cloud.open(deadline))
         if first:
@@ -212,8 +218,7 @@ class Poller:
     def _changes_from(self, heard: _Gathering) -> float:
         known = self._tracker.watermark
         since = self._cloud_time(heard) if known is None else known
-        deep = known is not None and self._monotonic() >= self._next_deep
-        return since - max(self._settings.overlap, self._settings.deep_overlap if deep else 0.0)
+        return since - max(self._settings.overlap, self._settings.deep_overlap if heard.deep else 0.0)
 
     def _look_for_missing(self, heard: _Gathering, deadline: float) -> None:
         """Look for live records that a complete sweep does not show: by their server, then for proof of its deletion."""
@@ -240,7 +245,6 @@ class Poller:
     def _take(self, heard: _Gathering) -> None:
         """Take in a complete poll: the only place where what is known changes."""
         at = self._cloud_time(heard)
-        was_deep = self._tracker.watermark is not None and self._monotonic() >= self._next_deep
         first = self._tracker.baseline is None
         with self._timed(heard, "track"):
             snapshot = Snapshot(heard.migrations(), at, heard.complete, heard.newest, heard.deletions)
@@ -249,7 +253,7 @@ class Poller:
             self._stuck = find_stuck(watched, self._settings.limits, at)
             events += self._tracker.mark_stuck(sorted(self._stuck), at)
             self._ledger.enter((each for each in events if not self._settings.ignores(each.migration)), self._names.of)
-        if first or was_deep:
+        if first or heard.deep:
             self._next_deep = self._monotonic() + self._settings.deep_interval
         if heard.complete:
             self._next_sweep = self._monotonic() + self._settings.sweep_interval
@@ -264,9 +268,8 @@ class Poller:
         self._failures = 0
 
     def _cloud_time(self, heard: _Gathering) -> float:
-        """Return the earlier of the cloud's time and ours, so that no clock that runs ahead makes anything stuck."""
-        now = self._clock()
-        return now if heard.date is None else min(now, heard.date)
+        """Return when the poll began: the earlier of the cloud's time and ours, so that no clock that runs ahead misleads."""
+        return heard.begun if heard.date is None else min(heard.begun, heard.date)
 
     def _ignores(self, tracked: Tracked) -> bool:
         return self._settings.ignores(tracked.migration)

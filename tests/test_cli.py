@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from tests.running import Exporter, eventually, run, total, write_clouds
 
 from exporter.demo.cloud import SimulatedCloud
 from exporter.domain.lifecycle import LIVE_ROWS, MigrationType
+from tests.running import Exporter, eventually, run, total, write_clouds
 
 FAST = "poll: {interval: 200ms, sweep_interval: 1s, timeout: 5s, deadline: 10s}\n"
 

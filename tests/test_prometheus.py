@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from tests.running import Exporter, eventually
 
 from exporter.metrics.exposition import FAMILIES
+from tests.running import Exporter, eventually
 
 pytestmark = [
     pytest.mark.system,

@@ -379,8 +379,8 @@ def passed_between(migration_type: MigrationType, earlier: str, later: str) -> t
 def surely_direct(migration_type: MigrationType, earlier: str, later: str) -> bool:
     """Tell whether nothing but an optional status can lie between two statuses.
 
-    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along; before some
-    ends another end.
+    Before a failure anything further along the lifecycle may have been passed, unless nothing is further along; before
+    some ends another end.
     """
     start, end = row_of(migration_type, earlier), row_of(migration_type, later)
     if Phase.UNKNOWN in (start.phase, end.phase):
@@ -403,9 +403,8 @@ def _ends_whole_path(end: Row) -> bool:
 
 def _may_follow_an_end(end: Row) -> bool:
     """Tell whether Nova may write an end long after another one; `failed` follows `error` at once, if at all."""
-    return any(
-        kind is end.migration_type and after == end.status and before != "error" for kind, before, after in KNOWN_CORRECTIONS
-    )
+    corrections = [each for each in KNOWN_CORRECTIONS if each[0] is end.migration_type and each[1] != "error"]
+    return any(after == end.status for _, _, after in corrections)
 
 
 #: confirming and reverting exclude each other.

@@ -36,8 +36,8 @@ UNSEEN_MEMORY = 7 * DAY
 #: (nova/compute/manager.py, `_cleanup_pre_live_migration` and `_rollback_live_migration`).
 SAME_END = 2.0
 
-#: Nova's clocks agree to about so much, and some databases keep whole seconds: while the newest record is younger than this
-#: at the first look, others may yet be created with its time.
+#: Nova's clocks agree to about so much, and some databases keep whole seconds: while the newest record is younger than
+#: this at the first look, others may yet be created with its time.
 SAME_MOMENT = 10.0
 
 #: Longer between two stamps in pre-migrating means that Nova used a dead record again for a new move
@@ -191,10 +191,10 @@ class Tracker:
 
     def _take_new(self, migration: Migration, at: float, first: bool) -> list[Event]:
         """Take in a record that was never seen before."""
-        assert self.baseline is not None
-        counted = not first and migration.created_at >= self.baseline
+        since = -math.inf if self.baseline is None else self.baseline
+        counted = not first and migration.created_at >= since
         if not migration.row.live and not (counted and at - migration.created_at < END_MEMORY):
-            if migration.created_at >= self.baseline:
+            if migration.created_at >= since:
                 self._remember_end(migration, migration.status, migration.stamp, counted=False)
             return []
         if counted:
@@ -286,7 +286,7 @@ def _baseline_of(snapshot: Snapshot) -> float:
 
 
 def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
-    """Return one answer for each uuid: the one further along the lifecycle, then the newer, then the one that tells more.
+    """Return one answer for each uuid: the one further along, then the newer, then the one that tells more.
 
     A cross-cell resize leaves a stale twin in the other cell, and a record may move on between two questions.
     """

@@ -35,7 +35,7 @@ Sample = tuple[tuple[str, ...], Value]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family of series; a counter's name ends in `_total`. `samples` yields label values in the order of `labels`."""
+    """One family of series; a counter's name ends in `_total`. `samples` yields label values in `labels`' order."""
 
     name: str
     kind: Kind

@@ -142,7 +142,7 @@ MIGRATION_FAMILIES: tuple[Family, ...] = (
     histogram(
         "openstack_migration_duration_seconds",
         labels=("migration_type", "outcome"),
-        help_text="Time from the creation of a migration to the end of the move itself, without the wait for a confirmation.",
+        help_text="Time from the creation of a migration to the end of the move itself, without any confirmation.",
         samples=lambda cloud: _durations(cloud.totals.move_durations.items()),
     ),
     counter(
@@ -154,7 +154,7 @@ MIGRATION_FAMILIES: tuple[Family, ...] = (
     gauge(
         "openstack_migration_oldest_timestamp_seconds",
         labels=_PAIR,
-        help_text="When the record that is longest in this status entered it, orphaned ones apart; absent where there is none.",
+        help_text="When the record longest in this status entered it, orphaned ones apart; absent where there is none.",
         samples=_oldest,
     ),
     gauge(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import metadata
 
 import openstack.config
 import yaml
@@ -12,6 +11,7 @@ from openstack import exceptions as sdk
 from openstack.config.cloud_region import CloudRegion
 from openstack.connection import Connection
 
+from exporter import __version__
 from exporter.source.errors import ConnectConfigError
 
 APP_NAME = "openstack-migration-exporter"
@@ -20,14 +20,6 @@ Connect = Callable[[], Connection]
 
 #: The cloud that openstacksdk makes up where it finds neither a file nor a variable (openstack/config/loader.py).
 _MADE_UP = "defaults"
-
-
-def app_version() -> str:
-    """Return the version of this program for the user agent."""
-    try:
-        return metadata.version(APP_NAME)
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def connect_named(cloud: str | None = None, region: str | None = None) -> Connect:
@@ -63,7 +55,7 @@ def connect_to(
 
     def connect() -> Connection:
         config = openstack.config.OpenStackConfig(
-            load_yaml_config=False, load_envvars=False, app_name=APP_NAME, app_version=app_version()
+            load_yaml_config=False, load_envvars=False, app_name=APP_NAME, app_version=__version__
         )
         config.cloud_config["clouds"][name] = {"auth": dict(auth), "auth_type": "password", "interface": interface}
         return Connection(config=config.get_one(cloud=name, region_name=region_name))
@@ -89,7 +81,7 @@ def searched_files(config: openstack.config.OpenStackConfig | None = None) -> tu
 
 def _read() -> openstack.config.OpenStackConfig:
     try:
-        return openstack.config.OpenStackConfig(app_name=APP_NAME, app_version=app_version())
+        return openstack.config.OpenStackConfig(app_name=APP_NAME, app_version=__version__)
     except sdk.ConfigException as exception:
         raise ConnectConfigError(str(exception)) from exception
     except Exception as exception:  # PyYAML's errors, and whatever openstacksdk trips over in a file of another shape

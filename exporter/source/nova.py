@@ -148,7 +148,8 @@ class NovaCloud:
         except Exception as exception:
             place = replace(self._transport.place, answer=self._transport.last_answer)
             self.close()
-            raise cloud_error(exception, place) from exception.__cause__
+            error = cloud_error(exception, place)
+            raise error from (exception.__cause__ if error is exception else exception)
 
     def _logged_in(self) -> Login:
         if self._login is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.realcloud.cloud import RealCloud
 from tests.running import Exporter, eventually, run
 

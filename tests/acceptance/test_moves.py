@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from tests.acceptance.watching import Watcher, assert_page_is_true
 from tests.realcloud.cloud import RealCloud
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
-from tests.acceptance.watching import Watcher, assert_page_is_true
-from tests.realcloud.cloud import RealCloud
 
 from exporter.config import load
 from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import NEVER_UPDATED_STATUSES, Phase, row_of
+from tests.acceptance.watching import Watcher, assert_page_is_true
+from tests.realcloud.cloud import RealCloud
 
 pytestmark = pytest.mark.realcloud
 
@@ -25,11 +26,7 @@ ENDED, STUCK, BECAME_STUCK = (
 def limits(seconds: float) -> Limits:
     """Return limits that let nothing but `finished` stay for longer than this."""
     (cloud,) = load(None, {}).clouds
-    waiting = {
-        (row.migration_type, row.status)
-        for row in map(lambda pair: row_of(*pair), cloud.thresholds)
-        if row.phase is Phase.WAITING
-    }
+    waiting = {pair for pair in cloud.thresholds if row_of(*pair).phase is Phase.WAITING}
     return Limits({pair: limit if pair in waiting else seconds for pair, limit in cloud.thresholds.items()}, HOUR)
 
 
@@ -234,7 +231,7 @@ def test_times_in_a_status_equal_those_of_the_database(real_cloud: RealCloud) ->
     watcher.poll()
     history = next(iter(real_cloud.truth(server)["history"].values()))
     steps = [row for row in history if row["event"] in ("created", "status")]
-    true = {(before["status"],): after["at"] - before["at"] for before, after in zip(steps, steps[1:], strict=False)}
+    true = {(before["status"],): after["at"] - before["at"] for before, after in pairwise(steps)}
     sums = {
         (each.labels["status"],): each.value
         for each in watcher.samples("openstack_migration_status_duration_seconds_sum")

@@ -9,8 +9,6 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
-from tests.realcloud.cloud import RealCloud
-from tests.realcloud.identity import REGION
 
 from exporter.config import load
 from exporter.domain.diagnosis import Limits
@@ -21,6 +19,8 @@ from exporter.poller import Poller, Settings
 from exporter.source.connect import connect_to
 from exporter.source.nova import NovaCloud
 from exporter.watch import Board
+from tests.realcloud.cloud import RealCloud
+from tests.realcloud.identity import REGION
 
 #: Ends closer together than this are one; either is right.
 ONE_END = 2.0

@@ -12,9 +12,6 @@ from tests.contract.real import RealUnderTest
 from tests.contract.rows import ROWS
 from tests.contract.simulated import SimulatedUnderTest
 from tests.realcloud.cloud import RealCloud
-from tests.realcloud.fixtures import cloud_session
-
-__all__ = ["cloud_session"]
 
 
 @pytest.fixture(scope="package")

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +29,7 @@ Cloud = tuple[History, ...]
 
 @dataclass(frozen=True)
 class Poll:
-    """One poll: when it began, how many seconds lie between its questions, whether it sweeps, whether deletions are dated."""
+    """One poll: when it began, how many seconds it took, whether it sweeps, whether its proofs of deletion have a date."""
 
     at: float
     slow: int
@@ -213,7 +214,7 @@ def test_a_vanished_record_is_never_a_success(cloud: Cloud, times: tuple[Poll, .
 @given(clouds(), polls())
 def test_counters_never_fall(cloud: Cloud, times: tuple[Poll, ...]) -> None:
     books = [numbers(each.totals) for each in play(cloud, times)]
-    for earlier, later in zip(books, books[1:], strict=False):
+    for earlier, later in pairwise(books):
         assert all(later[name] >= number for name, number in earlier.items())
 
 
@@ -284,8 +285,8 @@ def test_the_duration_of_a_move_ends_with_an_entry_into_a_status_or_with_a_delet
         for event in each.events:
             if isinstance(event, MoveEnded):
                 history = by_uuid[event.migration.uuid]
-                ends = {(row_of(history.kind, entry.status).outcome, entry.at) for entry in finishing(history)}
-                ends |= {(Outcome.DELETED, history.deleted)}
+                ends: set[tuple[Outcome | None, float | None]] = {(Outcome.DELETED, history.deleted)}
+                ends |= {(row_of(history.kind, entry.status).outcome, entry.at) for entry in finishing(history)}
                 assert (event.outcome, event.seconds + history.created) in ends
 
 

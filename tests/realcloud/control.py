@@ -148,12 +148,14 @@ class Control:
         self.stop_host(host)
         self.force_down(host)
 
-    def break_cell(self, cell: str, how: str = "down", timeout: float | None = None) -> None:
-        """Let a cell's database fail (`down`) or never answer (`hung`) for public requests.
+    def break_cell(self, cell: str, how: str = "down", seconds: float = 0.0, timeout: float | None = None) -> None:
+        """Let a cell's database fail (`down`), never answer (`hung`) or answer after so many `seconds` (`slow`).
 
-        `timeout` replaces the 60 s that Nova waits for a cell.
+        Only public requests notice. Nova leaves out the rows of a cell that fails, and of one that answers later than
+        `timeout` (Nova's 60 s by default). It looks at the clock only when the answer has come: nova/compute/
+        multi_cell_list.py, query_wrapper; so a request for migrations waits for a hung cell for ever.
         """
-        self.command("break_cell", cell=cell, how=how, timeout=timeout)
+        self.command("break_cell", cell=cell, how=how, seconds=seconds, timeout=timeout)
 
     def repair_cell(self, cell: str) -> None:
         """Make a cell reachable again."""

@@ -5,7 +5,6 @@ copy, so a cloud begins clean within two or three seconds. The only thing added 
 `POST /_realcloud/token-expiration`, because the lifetime of tokens is no part of Keystone's API.
 """
 
-# ruff: noqa: E402
 from __future__ import annotations
 
 import sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -12,25 +13,25 @@ Reply = Callable[[socket.socket], None]
 
 
 @contextmanager
-def serving(reply: Reply) -> Iterator[int]:
+def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Answer every connection with `reply` after its request was read; yield the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_accept, args=(listener, reply), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, reply, tls), daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def _accept(listener: socket.socket, reply: Reply) -> None:
+def _accept(listener: socket.socket, reply: Reply, tls: ssl.SSLContext | None) -> None:
     with suppress(OSError):
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_answer, args=(connection, reply), daemon=True).start()
+            threading.Thread(target=_answer, args=(connection, reply, tls), daemon=True).start()
 
 
-def _answer(connection: socket.socket, reply: Reply) -> None:
-    with connection, suppress(OSError):
-        connection.recv(65536)
-        reply(connection)
+def _answer(connection: socket.socket, reply: Reply, tls: ssl.SSLContext | None) -> None:
+    with suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as speaking:
+        speaking.recv(65536)
+        reply(speaking)
 
 
 def reset(connection: socket.socket) -> None:

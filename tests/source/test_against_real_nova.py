@@ -14,10 +14,9 @@ from exporter.source.connect import connect_named, connect_to
 from exporter.source.nova import NovaCloud
 from exporter.source.rights import check
 from tests.realcloud.cloud import RealCloud
-from tests.realcloud.fixtures import cloud_session, real_cloud  # noqa: F401  # pytest finds them here
 from tests.realcloud.identity import REGION, User
 
-# ruff: noqa: F811  # the fixtures above
+# the fixtures above
 
 pytestmark = pytest.mark.realcloud
 

@@ -6,12 +6,14 @@ import gzip
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
 
 from exporter.domain.cloud import CloudError, ErrorKind
 from exporter.source.transport import Transport
+from tests.source.certificate import self_signed
 from tests.source.hostile import Reply, drip, reset, serving
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -127,3 +129,46 @@ def test_a_good_answer_arrives_whole_and_the_connection_is_kept() -> None:
         bodies = [session.get(f"http://127.0.0.1:{port}/").content for _ in range(3)]
     assert bodies == [b"null"] * 3
     assert len(connections) == 1
+
+
+def secure(reply: Reply, directory: Path, verify: bool) -> requests.Response:
+    """Ask over TLS, and take its own certificate for proof or not."""
+    tls = self_signed(directory / "loopback.pem")
+    transport = Transport(5.0, wait=lambda seconds: None)
+    transport.pace.deadline = time.monotonic() + 0.4
+    with serving(reply, tls) as port, requests.Session() as session:
+        session.trust_env = False
+        session.mount("https://", transport)
+        return session.get(f"https://127.0.0.1:{port}/", verify=str(directory / "loopback.pem") if verify else True)
+
+
+def null(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Content-Length: 4\r\n\r\nnull")
+
+
+def test_over_tls_a_good_answer_arrives(tmp_path: Path) -> None:
+    assert secure(null, tmp_path, verify=True).content == b"null"
+
+
+def test_over_tls_a_slow_answer_ends_at_the_deadline(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(CloudError) as error:
+        secure(drip(HEAD + b"\r\n", b" "), tmp_path, verify=True)
+    assert error.value.kind is ErrorKind.DEADLINE
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_unknown_certificate_is_refused_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(CloudError, match=r"certificate verify failed.*: check cacert") as error:
+        secure(null, tmp_path, verify=False)
+    assert error.value.kind is ErrorKind.CONNECTION
+
+
+def test_through_a_proxy_a_slow_answer_ends_at_the_deadline() -> None:
+    transport = Transport(5.0, wait=lambda seconds: None)
+    transport.pace.deadline = time.monotonic() + 0.4
+    with serving(drip(HEAD + b"X-Slow: ", b"x")) as port, requests.Session() as session:
+        session.mount("http://", transport)
+        with pytest.raises(CloudError) as error:
+            session.get("http://nova.test/", proxies={"http": f"http://127.0.0.1:{port}"})
+    assert error.value.kind is ErrorKind.DEADLINE

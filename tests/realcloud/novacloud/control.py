@@ -112,11 +112,13 @@ class Control:
         services = self.operations.ask("GET", f"/os-services?host={host}&binary=nova-compute")["services"]
         self.operations.ask("PUT", f"/os-services/{services[0]['id']}", {"forced_down": down})
 
-    def break_cell(self, cell: str, how: str | None = "down", timeout: float | None = None) -> None:
-        """Make a cell's database fail (`down`) or never answer (`hung`) for the public API; None repairs it."""
+    def break_cell(
+        self, cell: str, how: str | None = "down", seconds: float = 0.0, timeout: float | None = None
+    ) -> None:
+        """Make a cell's database fail (`down`), never answer (`hung`) or answer late (`slow`); None repairs it."""
         if timeout is not None:
             nova.context.CELL_TIMEOUT = timeout
-        self.environment.break_cell(cell, how)
+        self.environment.break_cell(cell, how, seconds)
 
     # rules
 

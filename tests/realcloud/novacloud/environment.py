@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 from unittest import mock
 
@@ -33,7 +34,7 @@ class Cells(nova_fixtures.CellDatabases):  # type: ignore[misc]
     def __init__(self) -> None:
         """Begin with every cell up."""
         super().__init__()
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, tuple[str, float]] = {}
         self.public_requests: set[str] = set()
         Cells.latest = self
 
@@ -49,12 +50,13 @@ class Cells(nova_fixtures.CellDatabases):  # type: ignore[misc]
         return chosen
 
     def _fail_if_broken(self, chosen: Any) -> None:
-        """Fail or hang as a database does that cannot be reached."""
-        for connection, how in list(self.broken.items()):
+        """Fail, hang or dawdle as a database does that cannot be reached."""
+        for connection, (how, seconds) in list(self.broken.items()):
             if self._ctxt_mgrs[connection] is chosen:
-                if how == "hung":
-                    BEHAVIOURS.pause(lambda: connection not in self.broken)
-                raise db_exception.DBConnectionError("injected: the cell database cannot be reached")
+                end = time.monotonic() + (seconds if how == "slow" else 0 if how == "down" else float("inf"))
+                BEHAVIOURS.pause(lambda: time.monotonic() >= end or connection not in self.broken)
+                if how != "slow":
+                    raise db_exception.DBConnectionError("injected: the cell database cannot be reached")
 
 
 class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore[misc]
@@ -62,7 +64,7 @@ class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore
 
     NUMBER_OF_CELLS = 2
 
-    def runTest(self) -> None:
+    def runTest(self) -> None:  # noqa: N802  # unittest names it
         """Satisfy unittest; nothing is ever run."""
 
     def setUp(self) -> None:
@@ -89,6 +91,8 @@ class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore
         target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         root.addHandler(target)
         root.setLevel(logging.INFO)
+        for loud in ("nova.api.validation", "nova.api.openstack.requestlog", "placement.requestlog"):
+            logging.getLogger(loud).setLevel(logging.CRITICAL)
         nova.conf.CONF.set_override("debug", False)
 
     # hosts
@@ -133,13 +137,15 @@ class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore
         engine = self.cells._ctxt_mgrs[self.cell_mappings[cell].database_connection].writer.get_engine()
         return engine.raw_connection().driver_connection
 
-    def break_cell(self, cell: str, how: str | None) -> None:
-        """Make a cell unreachable for the public API (`down` or `hung`), or reachable again (None)."""
+    def break_cell(self, cell: str, how: str | None, seconds: float = 0.0) -> None:
+        """Make a cell unreachable for the public API (`down`, `hung` or `slow`), or reachable again (None)."""
+        if how not in (None, "down", "hung", "slow"):
+            raise ValueError("a cell is down, hung or slow")
         connection = self.cell_mappings[cell].database_connection
         if how is None:
             self.cells.broken.pop(connection, None)
         else:
-            self.cells.broken[connection] = how
+            self.cells.broken[connection] = (how, seconds)
 
     def wipe(self) -> None:
         """Empty the cloud: no servers, no records, no allocations, all hosts up."""

@@ -45,11 +45,11 @@ class Door:
 
         nova.api.auth.NovaKeystoneContext._create_context = staticmethod(create_context)
         self.trusted = nova_wsgi.Loader().load_app("osapi_compute")
-        with mock.patch.object(auth_token, "filter_factory", lambda *_a, **_k: self._validated(keystone)):
+        with mock.patch.object(auth_token, "filter_factory", self._filter_factory(keystone)):
             self.application = nova_wsgi.Loader().load_app("osapi_compute")
 
-    def _validated(self, keystone: dict[str, str]) -> Callable[[Any], Any]:
-        """Return the filter that lets only valid tokens pass."""
+    def _filter_factory(self, keystone: dict[str, str]) -> Callable[..., Any]:
+        """Return what makes the filter that lets only valid tokens pass."""
         conf = {
             "auth_type": "password",
             "auth_url": keystone["auth_url"],
@@ -63,7 +63,11 @@ class Door:
             "token_cache_time": str(TOKEN_CACHE_SECONDS),
             "service_token_roles_required": "true",
         }
-        return lambda app: auth_token.AuthProtocol(app, conf)
+
+        def factory(_global_conf: Any, **_local_conf: Any) -> Callable[[Any], Any]:
+            return lambda app: auth_token.AuthProtocol(app, conf)
+
+        return factory
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one public request and log it."""
