@@ -1,5 +1,5 @@
 # Both stages need the same Python; any image with Python 3.11 or newer, its venv module and useradd will do.
-ARG BASE=docker.io/library/python:3.13-slim
+ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS build
 WORKDIR /src

@@ -314,7 +314,7 @@ def test_broken_cell_omits_its_rows(conn: Any, real_cloud: RealCloud) -> None:
     assert conn.compute.get("/os-migrations", microversion="2.80", raise_exc=False).status_code == 500
 
 
-def test_hung_cell_holds_the_answer(real_cloud: RealCloud) -> None:  # noqa: F811
+def test_hung_cell_holds_the_answer(real_cloud: RealCloud) -> None:
     real_cloud.break_cell("cell2", "hung", timeout=0.5)
     with pytest.raises(keystoneauth1.exceptions.ConnectTimeout):
         real_cloud.connect(api_timeout=1.5).compute.get("/os-migrations", microversion="2.80")

@@ -54,7 +54,7 @@ class Cells(nova_fixtures.CellDatabases):  # type: ignore[misc]
         for connection, (how, seconds) in list(self.broken.items()):
             if self._ctxt_mgrs[connection] is chosen:
                 end = time.monotonic() + (seconds if how == "slow" else 0 if how == "down" else float("inf"))
-                BEHAVIOURS.pause(lambda: time.monotonic() >= end or connection not in self.broken)
+                BEHAVIOURS.pause(lambda end=end, lost=connection: time.monotonic() >= end or lost not in self.broken)
                 if how != "slow":
                     raise db_exception.DBConnectionError("injected: the cell database cannot be reached")
 
