@@ -288,7 +288,9 @@ class Poller:
         watched = [each for each in self._tracker.live.values() if not self._ignores(each)]
         records = sorted((self._record(each) for each in watched), key=lambda record: record.precedence)
         limits = self._settings.limits
-        expected = {(row.migration_type, row.status): limits.expected[row.migration_type, row.status] for row in LIVE_ROWS}
+        expected = {
+            (row.migration_type, row.status): limits.expected[row.migration_type, row.status] for row in LIVE_ROWS
+        }
         for kind, name in sorted(self._names.unknown_pairs):
             expected[kind, name] = limits.expected[kind, UNKNOWN_STATUS]
         self._publish(

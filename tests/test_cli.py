@@ -46,15 +46,29 @@ def test_demo_shows_live_stuck_and_ended_moves_of_all_types_within_a_minute() ->
         assert exporter.total("openstack_migration_up", cloud="demo") == 1
         page = exporter.get("/")
         assert page.status_code == 200 and "demo" in page.text
-        families = list(openmetrics(exporter.get("/metrics", Accept="application/openmetrics-text; version=1.0.0").text))
+        families = list(
+            openmetrics(exporter.get("/metrics", Accept="application/openmetrics-text; version=1.0.0").text)
+        )
         assert {"openstack_migrations", "process_cpu_seconds"} <= {family.name for family in families}
 
 
 def test_the_environment_alone_names_the_cloud(cloud: SimulatedCloud, tmp_path: Path) -> None:
     with Exporter("--log.format=json", environ=login(cloud, tmp_path)) as exporter:
         eventually(lambda: exporter.total("openstack_migration_up", cloud="mycloud") == 1, 20.0)
-        pairs = {(each.labels["migration_type"], each.labels["status"]) for each in exporter.samples() if each.name == "openstack_migrations"}
+        pairs = {
+            (each.labels["migration_type"], each.labels["status"])
+            for each in exporter.samples()
+            if each.name == "openstack_migrations"
+        }
         assert pairs == {(row.migration_type, row.status) for row in LIVE_ROWS}
+
+
+def test_the_os_variables_alone_are_a_cloud(cloud: SimulatedCloud) -> None:
+    credentials = dataclasses.asdict(cloud.credentials)
+    environ = {f"OS_{name.upper()}": value for name, value in credentials.items()}
+    done = run("once", environ={**environ, "OS_AUTH_URL": cloud.auth_url})
+    assert done.returncode == 0, done.stderr
+    assert 'openstack_migration_up{cloud="envvars"} 1.0' in done.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -86,7 +100,9 @@ def test_check_passes_for_an_administrator(cloud: SimulatedCloud, tmp_path: Path
     assert "2.80" in done.stdout
 
 
-def test_an_unknown_cloud_is_wrong_configuration_and_says_which_there_are(cloud: SimulatedCloud, tmp_path: Path) -> None:
+def test_an_unknown_cloud_is_wrong_configuration_and_says_which_there_are(
+    cloud: SimulatedCloud, tmp_path: Path
+) -> None:
     done = run("serve", environ={**login(cloud, tmp_path), "OS_CLOUD": "yourcloud"})
     assert done.returncode == 2
     assert "yourcloud" in done.stderr and "mycloud" in done.stderr

@@ -32,6 +32,7 @@ Some questions and their PromQL; take ranges of several poll intervals:
 | What is stuck, and where? | `sum by (cloud, migration_type, status, reason) (openstack_migrations_stuck) > 0` |
 | Which records are stuck? | `openstack_migration_stuck_info * on (cloud, migration_id) group_left (source_host, dest_host) openstack_migration_info` |
 | How many moves fail? | `sum by (cloud, migration_type) (increase(openstack_migrations_ended_total{{status=~"error\\|failed"}}[1h]))` |
+| Which share of them fails? | `sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count{{outcome="failure"}}[1d])) / sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count[1d]))` |
 | How long does a status take, nine times in ten? | `histogram_quantile(0.9, sum by (le, migration_type, status) (rate(openstack_migration_status_duration_seconds_bucket[1d])))` |
 | Does the exporter see the cloud? | `openstack_migration_up` and `time() - openstack_migration_last_success_timestamp_seconds` |
 

@@ -50,11 +50,16 @@ def render(family: Family, view: View) -> Metric:
     for labels, value in family.samples(view):
         if len(labels) != len(family.labels):  # prometheus_client would cut them silently (metrics_core.py, zip)
             raise ValueError(f"{family.name}: {len(labels)} label values for {len(family.labels)} labels")
-        _add(metric, [str(label) for label in labels], value)
+        _add(metric, [_encodable(str(label)) for label in labels], value)
     return metric
 
 
 _MAKERS = {Kind.GAUGE: GaugeMetricFamily, Kind.COUNTER: CounterMetricFamily, Kind.HISTOGRAM: HistogramMetricFamily}
+
+
+def _encodable(label: str) -> str:
+    """Return a label value that fits the page: JSON can hold half a character (a lone surrogate), UTF-8 cannot."""
+    return label.encode("utf-8", "replace").decode()
 
 
 def _add(metric: Metric, labels: list[str], value: Value) -> None:

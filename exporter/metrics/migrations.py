@@ -50,13 +50,16 @@ def _info(cloud: CloudView) -> Iterator[Sample]:
     for record in _singles(cloud):
         migration = record.migration
         yield (
-            migration.uuid,
-            migration.migration_type,
-            migration.server_id,
-            migration.initiator_project_id or "",
-            migration.source_host or "",
-            migration.dest_host or "",
-        ), 1
+            (
+                migration.uuid,
+                migration.migration_type,
+                migration.server_id,
+                migration.initiator_project_id or "",
+                migration.source_host or "",
+                migration.dest_host or "",
+            ),
+            1,
+        )
 
 
 def _entered(cloud: CloudView) -> Iterator[Sample]:
@@ -75,12 +78,15 @@ def _stuck_info(cloud: CloudView) -> Iterator[Sample]:
         if record.stuck is not None:
             migration = record.migration
             yield (
-                migration.uuid,
-                migration.migration_type,
-                record.status,
-                record.stuck.reason,
-                migration.server_id,
-            ), 1
+                (
+                    migration.uuid,
+                    migration.migration_type,
+                    record.status,
+                    record.stuck.reason,
+                    migration.server_id,
+                ),
+                1,
+            )
 
 
 def _per_host(cloud: CloudView) -> Iterator[Sample]:

@@ -71,7 +71,9 @@ class Control:
             CONF.clear_override(name, None if group == "DEFAULT" else group)
         self._overrides.clear()
         nova.context.CELL_TIMEOUT = self._cell_timeout
+        self.truth_of.stop_watching()
         self.environment.wipe()
+        self.truth_of.watch()
         self.truth_of.stamps("exact")
         self.reset_policy()
         self.truth_of.forget()

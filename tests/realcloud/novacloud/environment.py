@@ -51,12 +51,16 @@ class Cells(nova_fixtures.CellDatabases):  # type: ignore[misc]
 
     def _fail_if_broken(self, chosen: Any) -> None:
         """Fail, hang or dawdle as a database does that cannot be reached."""
-        for connection, (how, seconds) in list(self.broken.items()):
+        for connection in list(self.broken):
             if self._ctxt_mgrs[connection] is chosen:
-                end = time.monotonic() + (seconds if how == "slow" else 0 if how == "down" else float("inf"))
-                BEHAVIOURS.pause(lambda end=end, lost=connection: time.monotonic() >= end or lost not in self.broken)
-                if how != "slow":
-                    raise db_exception.DBConnectionError("injected: the cell database cannot be reached")
+                self._fail(connection, *self.broken[connection])
+
+    def _fail(self, connection: str, how: str, seconds: float) -> None:
+        """Do what is wrong with one database."""
+        end = time.monotonic() + {"down": 0.0, "slow": seconds, "hung": float("inf")}[how]
+        BEHAVIOURS.pause(lambda: time.monotonic() >= end or connection not in self.broken)
+        if how != "slow":
+            raise db_exception.DBConnectionError("injected: the cell database cannot be reached")
 
 
 class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore[misc]

@@ -1,0 +1,306 @@
+"""What each series of the page says of a view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
+
+from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.diagnosis import Stuck
+from exporter.domain.ledger import BUCKETS
+from exporter.domain.lifecycle import (
+    ENDED_ROWS,
+    KNOWN_CORRECTIONS,
+    LIVE_ROWS,
+    OUTCOMES,
+    MigrationType,
+    Reason,
+    reasons_of,
+)
+from exporter.domain.view import REQUEST_BUCKETS, CloudView, View
+from exporter.metrics.catalogue import Family, Histogram, Kind
+from exporter.metrics.exposition import Exposition, render
+from tests.metrics.clouds import PROCESS, empty, full, live, never_of, page
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def samples(text: str, name: str) -> dict[tuple[str, ...], float]:
+    """Return the samples of one name, by the values of their labels but the cloud's, in the order of the label names."""
+    return {
+        tuple(value for label, value in sorted(sample.labels.items()) if label != "cloud"): sample.value
+        for sample in all_samples(text)
+        if sample.name == name
+    }
+
+
+def all_samples(text: str) -> Iterator[Sample]:
+    """Yield every sample of a page in the text format."""
+    for family in parse_text(text):
+        yield from family.samples
+
+
+@pytest.mark.parametrize("cloud", [empty(), full(), replace(full(), stale=True)], ids=["empty", "full", "stale"])
+def test_both_formats_parse_and_tell_the_same(cloud: CloudView) -> None:
+    text, openmetrics = page(cloud), page(cloud, accept=OPENMETRICS)
+    assert openmetrics.endswith("# EOF\n")
+    told = {(each.name, tuple(sorted(each.labels.items()))): each.value for each in all_samples(text)}
+    again = {
+        (each.name, tuple(sorted(each.labels.items()))): each.value
+        for family in parse_openmetrics(openmetrics)  # type: ignore[no-untyped-call]  # the library leaves it unannotated
+        for each in family.samples
+    }
+    assert again == told
+
+
+def test_no_series_stands_twice() -> None:
+    for text in (page(full()), page(empty("a"), full(), empty("b"))):
+        told = [(each.name, tuple(sorted(each.labels.items()))) for each in all_samples(text)]
+        assert len(set(told)) == len(told)
+
+
+def test_the_process_and_its_python_are_on_the_page() -> None:
+    text = Exposition(lambda: View(PROCESS, ())).page("")[0].decode()
+    assert "python_info{" in text
+    assert "process_resident_memory_bytes " in text
+
+
+# --- what stands on the page from the beginning ---
+
+
+def test_every_pair_stands_at_zero_before_a_first_poll() -> None:
+    text = page(empty())
+    live_pairs = [(row.migration_type.value, row.status) for row in LIVE_ROWS]
+    zeros = dict.fromkeys(live_pairs, 0.0)
+    assert samples(text, "openstack_migrations") == zeros
+    assert samples(text, "openstack_migrations_became_stuck_total") == zeros
+    assert samples(text, "openstack_migration_statuses_unobserved_total") == zeros
+    assert samples(text, "openstack_migration_status_duration_seconds_count") == zeros
+    assert samples(text, "openstack_migrations_started_total") == {(kind.value,): 0.0 for kind in MigrationType}
+    assert samples(text, "openstack_migrations_ended_total") == {
+        (row.migration_type.value, row.status): 0.0 for row in ENDED_ROWS
+    }
+    assert samples(text, "openstack_migrations_stuck") == {
+        (row.migration_type.value, reason.value, row.status): 0.0 for row in LIVE_ROWS for reason in reasons_of(row)
+    }
+    assert samples(text, "openstack_migration_end_corrections_total") == {
+        (before, kind.value, after): 0.0 for kind, before, after in KNOWN_CORRECTIONS
+    }
+    assert samples(text, "openstack_migration_duration_seconds_count") == {
+        (kind.value, outcome.value): 0.0 for kind, outcomes in OUTCOMES.items() for outcome in outcomes
+    }
+
+
+def test_every_kind_of_error_and_rejection_stands_at_zero_before_a_first_poll() -> None:
+    text = page(empty())
+    assert samples(text, "openstack_migration_poll_errors_total") == {(kind.value,): 0.0 for kind in ErrorKind}
+    assert samples(text, "openstack_migration_records_rejected_total") == {
+        (reason.value,): 0.0 for reason in RejectReason
+    }
+    assert samples(text, "openstack_migration_up") == {(): 0.0}
+    assert samples(text, "openstack_migration_polls_total") == {(): 0.0}
+
+
+def test_what_is_not_known_is_absent() -> None:
+    text = page(empty())
+    for name in (
+        "openstack_migration_last_success_timestamp_seconds",
+        "openstack_migration_clock_skew_seconds",
+        "openstack_migration_api_info",
+        "openstack_migration_oldest_timestamp_seconds",
+        "openstack_migration_poll_duration_seconds",
+        "openstack_migrations_per_host",
+    ):
+        assert samples(text, name) == {}
+
+
+def test_several_clouds_stand_side_by_side() -> None:
+    clouds = {sample.labels.get("cloud") for sample in all_samples(page(empty("a"), empty("b")))}
+    assert clouds == {"a", "b", None}
+
+
+# --- single records ---
+
+
+def test_a_live_record_is_shown_by_itself() -> None:
+    text = page(replace(empty(), live=(live("m1"),)))
+    assert samples(text, "openstack_migration_info") == {("dst", "tenant", "m1", "resize", "server of m1", "src"): 1.0}
+    assert samples(text, "openstack_migration_status_timestamp_seconds") == {("m1", "resize", "migrating"): 1000.0}
+    assert samples(text, "openstack_migration_deadline_timestamp_seconds") == {("m1",): 8200.0}
+    assert samples(text, "openstack_migration_stuck_info") == {}
+    assert samples(text, "openstack_migrations")["resize", "migrating"] == 1.0
+
+
+def test_a_stuck_record_is_shown_by_itself_and_by_reason() -> None:
+    text = page(replace(empty(), live=(live("m1", stuck=Stuck(Reason.UNDIAGNOSED, 8200.0)),)))
+    assert samples(text, "openstack_migration_stuck_info") == {
+        ("m1", "resize", "undiagnosed", "server of m1", "migrating"): 1.0
+    }
+    stuck = samples(text, "openstack_migrations_stuck")
+    assert {labels for labels, value in stuck.items() if value} == {("resize", "undiagnosed", "migrating")}
+
+
+def test_no_deadline_no_series() -> None:
+    text = page(replace(empty(), live=(live("m1", "finished", deadline=None),)))
+    assert samples(text, "openstack_migration_deadline_timestamp_seconds") == {}
+
+
+def test_the_oldest_is_the_one_longest_in_its_status_orphaned_ones_apart() -> None:
+    records = (
+        live("m1", since=700.0),
+        live("m2", since=600.0),
+        live("m3", since=100.0, stuck=Stuck(Reason.ORPHANED, 100.0)),
+        live("m4", "finished", since=50.0, stuck=Stuck(Reason.ORPHANED, 100.0)),
+    )
+    oldest = samples(page(replace(empty(), live=records)), "openstack_migration_oldest_timestamp_seconds")
+    assert oldest == {("resize", "migrating"): 600.0}
+
+
+def test_beyond_the_cap_records_are_counted_but_not_shown_by_themselves() -> None:
+    records = tuple(live(f"m{i}", stuck=Stuck(Reason.UNDIAGNOSED, 8200.0)) for i in range(5))
+    text = page(replace(empty(), live=records, series_cap=2))
+    assert samples(text, "openstack_migration_series_omitted") == {(): 3.0}
+    assert samples(text, "openstack_migrations")["resize", "migrating"] == 5.0
+    for name in ("info", "status_timestamp_seconds", "deadline_timestamp_seconds", "stuck_info"):
+        shown = {
+            sample.labels["migration_id"]
+            for sample in all_samples(text)
+            if sample.name == f"openstack_migration_{name}"
+        }
+        assert shown == {"m0", "m1"}
+
+
+def test_a_stale_view_shows_no_single_records_but_all_the_rest() -> None:
+    fresh, stale = page(full()), page(replace(full(), stale=True))
+    single = [each for each in all_samples(fresh) if "migration_id" in each.labels]
+    assert single
+    assert list(all_samples(stale)) == [each for each in all_samples(fresh) if each not in single]
+
+
+def test_a_threshold_that_never_comes_is_infinite() -> None:
+    text = page(never_of(empty()))
+    assert 'openstack_migration_expected_seconds{cloud="prod",migration_type="resize",status="finished"} +Inf' in text
+
+
+def test_hosts_are_shown_only_where_asked_for() -> None:
+    records = (live("m1"), live("m2"))
+    assert samples(page(replace(empty(), live=records)), "openstack_migrations_per_host") == {}
+    assert samples(page(replace(empty(), live=records, per_host=True)), "openstack_migrations_per_host") == {
+        ("dst", "resize", "dest"): 2.0,
+        ("src", "resize", "source"): 2.0,
+    }
+
+
+def test_unseen_and_ignored_records_are_counted() -> None:
+    text = page(replace(empty(), live=(live("m1", unseen=True), live("m2")), ignored=4))
+    assert samples(text, "openstack_migration_records_unseen") == {(): 1.0}
+    assert samples(text, "openstack_migrations_ignored") == {(): 4.0}
+
+
+# --- histograms ---
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("openstack_migration_status_duration_seconds", BUCKETS),
+        ("openstack_migration_duration_seconds", BUCKETS),
+        ("openstack_migration_api_request_duration_seconds", REQUEST_BUCKETS),
+    ],
+)
+def test_buckets_have_the_promised_bounds_and_rise_to_the_count(name: str, bounds: tuple[float, ...]) -> None:
+    series: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
+    text = page(full())
+    for sample in all_samples(text):
+        if sample.name == f"{name}_bucket":
+            labels = dict(sample.labels)
+            series.setdefault(tuple(sorted(labels.items() - {("le", labels["le"])})), []).append(
+                (float(labels["le"]), sample.value)
+            )
+    counts = {
+        tuple(sorted(each.labels.items())): each.value for each in all_samples(text) if each.name == f"{name}_count"
+    }
+    assert counts.keys() == series.keys()
+    assert any(counts.values())
+    for key, buckets in series.items():
+        assert [bound for bound, _ in buckets] == [*bounds, float("inf")]
+        assert all(earlier <= later for (_, earlier), (_, later) in pairwise(buckets))
+        assert buckets[-1][1] == counts[key]
+
+
+# --- hostile input ---
+
+HOSTILE = (
+    'quote " backslash \\ end',
+    "line\nfeed and return\r",
+    "",
+    "{} , = #",
+    "nul\0 and bell\a",
+    "ünïcödé 雪 🧊",
+    "lone surrogate \ud800",
+    "x" * 10_000,
+    "\u2028\u2029\x85\x0b\x0c\x1c",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_label_values_arrive_as_they_are(value: str) -> None:
+    arrives(value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=20))
+def test_any_label_value_arrives_as_it_is(value: str) -> None:
+    arrives(value)
+
+
+def arrives(value: str) -> None:
+    """Show a value in every label that comes from Nova, and find it in both formats."""
+    plain = live("m1")
+    migration = replace(plain.migration, uuid=value, server_id=value, source_host=value, dest_host=value)
+    text = page(replace(empty(), live=(replace(plain, migration=migration, status="migrating"),), per_host=True))
+    readable = value.encode("utf-8", "replace").decode()
+    assert readable in {sample.labels.get("source_host") for sample in all_samples(text)}
+    assert readable in {sample.labels.get("migration_id") for sample in all_samples(text)}
+
+
+def test_a_record_without_hosts_and_project_has_empty_labels() -> None:
+    plain = live("m1")
+    bare = replace(plain.migration, source_host=None, dest_host=None, initiator_project_id=None)
+    text = page(replace(empty(), live=(replace(plain, migration=bare),), per_host=True))
+    assert samples(text, "openstack_migration_info") == {("", "", "m1", "resize", "server of m1", ""): 1.0}
+    assert samples(text, "openstack_migrations_per_host") == {}
+
+
+# --- mistakes of ours ---
+
+
+@pytest.mark.parametrize("labels", [("a",), ("a", "b", "c")])
+def test_label_values_that_do_not_fit_the_label_names_are_a_mistake(labels: tuple[str, ...]) -> None:
+    family = Family("some_gauge", Kind.GAUGE, ("one", "two"), "Some gauge.", lambda view: [(labels, 1.0)])
+    with pytest.raises(ValueError, match=rf"some_gauge: {len(labels)} label values for 2 labels"):
+        render(family, View(PROCESS, ()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(Kind.GAUGE, Histogram((), (0,), 0.0)), (Kind.COUNTER, Histogram((), (0,), 0.0)), (Kind.HISTOGRAM, 1.0)],
+)
+def test_a_value_that_does_not_fit_its_kind_is_a_mistake(kind: Kind, value: float | Histogram) -> None:
+    family = Family("some", kind, (), "Some.", lambda view: [((), value)])
+    with pytest.raises(ValueError, match="does not fit its kind"):
+        render(family, View(PROCESS, ()))
+
+
+def test_bounds_and_counts_that_do_not_fit_are_a_mistake() -> None:
+    family = Family("some", Kind.HISTOGRAM, (), "Some.", lambda view: [((), Histogram((1.0, 2.0), (0, 0), 0.0))])
+    with pytest.raises(ValueError, match="zip"):
+        render(family, View(PROCESS, ()))
