@@ -17,7 +17,8 @@ from exporter.domain.ledger import Ledger
 from exporter.domain.lifecycle import LIVE_ROWS, LIVE_STATUSES, NEVER_UPDATED_STATUSES, UNKNOWN_STATUS, Phase
 from exporter.domain.migration import Migration
 from exporter.domain.names import StatusNames
-from exporter.domain.tracker import Snapshot, Tracked, Tracker
+from exporter.domain.tracked import Tracked
+from exporter.domain.tracker import Snapshot, Tracker
 from exporter.domain.view import CloudView, LiveMigrationRecord
 from exporter.vitals import Vitals
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from exporter.domain.lifecycle import UNKNOWN_STATUS, MigrationType, Phase, Reason
-from exporter.domain.tracker import Tracked
+from exporter.domain.tracked import Tracked
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,13 @@ def _cold(kind: MigrationType) -> tuple[Row, ...]:
 
 def _end(kind: MigrationType, status: str, outcome: Outcome, meaning: str) -> Row:
     return Row(
-        kind, status, Phase.ENDED, _END_RANK, outcome=outcome, finishes_move=status not in _AFTER_THE_MOVE, meaning=meaning
+        kind,
+        status,
+        Phase.ENDED,
+        _END_RANK,
+        outcome=outcome,
+        finishes_move=status not in _AFTER_THE_MOVE,
+        meaning=meaning,
     )
 
 
@@ -267,7 +273,9 @@ def _live_migration() -> tuple[Row, ...]:
         ),
         _end(kind, "completed", Outcome.SUCCESS, "The server runs on the destination."),
         _end(kind, "failed", Outcome.FAILURE, "The move failed and was rolled back; the server runs on the source."),
-        _end(kind, "cancelled", Outcome.CANCELLED, "The move was aborted, by a person or by Nova's completion timeout."),
+        _end(
+            kind, "cancelled", Outcome.CANCELLED, "The move was aborted, by a person or by Nova's completion timeout."
+        ),
         _end(kind, "error", Outcome.FAILURE, "The move failed and was not rolled back."),
         _deleted(kind),
     )

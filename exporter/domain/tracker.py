@@ -15,14 +15,23 @@ from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, 
 from exporter.domain.lifecycle import (
     DELETED,
     HOUR,
-    MigrationType,
     Outcome,
-    Phase,
     initial_row,
-    passed_between,
-    surely_direct,
 )
 from exporter.domain.migration import Migration
+from exporter.domain.tracked import (
+    Tracked,
+    deleted_after,
+    entered,
+    entry_of,
+    found,
+    goes_on,
+    left_events,
+    move_end_events,
+    passed_statuses,
+    stayed,
+    was_reused,
+)
 
 DAY = 24 * HOUR
 
@@ -39,48 +48,6 @@ SAME_END = 2.0
 #: Nova's clocks agree to about so much, and some databases keep whole seconds: while the newest record is younger than
 #: this at the first look, others may yet be created with its time.
 SAME_MOMENT = 10.0
-
-#: Longer between two stamps in pre-migrating means that Nova used a dead record again for a new move
-#: (nova/conductor/tasks/migrate.py, `_preallocate_migration`); scheduling itself is bounded by long_rpc_timeout, 1800 s.
-REUSE_GAP = HOUR
-
-#: Nova writes a running live migration about so often (nova/conf/libvirt.py, `live_migration_monitor_interval`).
-HEARTBEAT_PERIOD = 5.0
-
-#: A duration counts as proven if what is uncertain of it is at most this share of it.
-TOLERANCE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Stay:
-    """The time that a record entered a status; it may have been up to `slack` seconds earlier."""
-
-    status: str
-    since: float
-    slack: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """A live record and what is known of its way here.
-
-    `seen` is the cloud's time when it was last seen in its status. `counted` tells whether it was counted as begun.
-    `move_over` tells that the duration of the move is observed already or never will be. `created_proven` is False where
-    created_at is that of an earlier move. `heartbeat` is the newest stamp within a heartbeat status, None before a second
-    one. `stuck_in` are the statuses in which it became stuck. `unseen_since` is set while sweeps do not show it.
-    """
-
-    migration: Migration
-    stay: Stay
-    seen: float
-    first_seen: float
-    counted: bool
-    history: tuple[Stay, ...] = ()
-    move_over: bool = False
-    created_proven: bool = True
-    heartbeat: float | None = None
-    stuck_in: frozenset[str] = frozenset()
-    unseen_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +142,9 @@ class Tracker:
         if tracked is None:
             return self._take_new(migration, at, first)
         if migration.status == tracked.migration.status:
-            self.live[migration.uuid] = _stayed(tracked, migration, at)
+            self.live[migration.uuid] = stayed(tracked, migration, at)
             return []
-        if not _goes_on(tracked, migration):
+        if not goes_on(tracked, migration):
             self.live[migration.uuid] = replace(tracked, unseen_since=None)
             return []
         return self._go_on(tracked, migration, at)
@@ -199,29 +166,29 @@ class Tracker:
             return []
         if counted:
             return self._begin(migration, at)
-        self.live[migration.uuid] = _found(migration, at)
+        self.live[migration.uuid] = found(migration, at)
         return []
 
     def _begin(self, migration: Migration, at: float) -> list[Event]:
         """Begin with the status in which Nova creates a record of this type, and go on from there if it has moved on."""
         start = replace(migration, status=initial_row(migration.migration_type).status, updated_at=None)
-        tracked = Tracked(start, _entry(start), seen=migration.created_at, first_seen=at, counted=True)
+        tracked = Tracked(start, entry_of(start), seen=migration.created_at, first_seen=at, counted=True)
         began: list[Event] = [Began(migration)]
         if migration.status == start.status:
-            self.live[migration.uuid] = _stayed(tracked, migration, at)
+            self.live[migration.uuid] = stayed(tracked, migration, at)
             return began
         return began + self._go_on(tracked, migration, at)
 
     def _go_on(self, tracked: Tracked, migration: Migration, at: float) -> list[Event]:
         """Move a record on to the status it is in now."""
-        events = _left(tracked, migration)
-        left, passed = tracked.migration.status, _passed(tracked.migration, migration)
-        proven = tracked.created_proven and not _was_reused(tracked, migration, left)
+        events = left_events(tracked, migration)
+        left, passed = tracked.migration.status, passed_statuses(tracked.migration, migration)
+        proven = tracked.created_proven and not was_reused(tracked, migration, left)
         moved = replace(tracked, created_proven=proven)
         events += [Left(migration, status, None) for status in passed]
-        events += _move_end(moved, migration)
+        events += move_end_events(moved, migration)
         if migration.row.live:
-            self.live[migration.uuid] = _entered(moved, migration, at)
+            self.live[migration.uuid] = entered(moved, migration, at)
             return events
         self.live.pop(migration.uuid, None)
         self._remember_end(migration, migration.status, migration.stamp, counted=True)
@@ -250,7 +217,7 @@ class Tracker:
         migration = tracked.migration
         del self.live[migration.uuid]
         self._remember_end(migration, DELETED, at if when is None else when, counted=True)
-        events: list[Event] = [Left(migration, migration.status, _deleted_after(tracked, when))]
+        events: list[Event] = [Left(migration, migration.status, deleted_after(tracked, when))]
         if when is not None and not tracked.move_over and tracked.created_proven:
             events.append(MoveEnded(migration, outcome, max(0.0, when - migration.created_at)))
         return [*events, Ended(migration, DELETED, outcome)]
@@ -301,158 +268,3 @@ def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
 def _order(migration: Migration) -> tuple[int, float, str, bool, str, str]:
     written = (migration.updated_at is not None, migration.dest_host or "", migration.source_host or "")
     return (migration.row.rank, migration.stamp, migration.status, *written)
-
-
-def _goes_on(tracked: Tracked, migration: Migration) -> bool:
-    """Tell whether an answer with another status lies further along than what was seen."""
-    rank, known = migration.row.rank, [_rank_of(tracked, stay) for stay in (*tracked.history, tracked.stay)]
-    if migration.row.phase is Phase.UNKNOWN or rank == max(known):
-        entered = {stay.status for stay in (*tracked.history, tracked.stay)}
-        return migration.status not in entered and migration.stamp > tracked.migration.stamp
-    return rank > max(known)
-
-
-def _rank_of(tracked: Tracked, stay: Stay) -> int:
-    return replace(tracked.migration, status=stay.status).row.rank
-
-
-def _entry(migration: Migration) -> Stay:
-    """Return when a record that is first seen in its status entered it.
-
-    A record is created in the first status of its type, so that later stamps there mean nothing, unless Nova used a dead
-    record again. Heartbeats hide the beginning of a running status: since its creation is all that is sure.
-    """
-    row, age = migration.row, migration.stamp - migration.created_at
-    if row.rank == 0:
-        reused = _may_be_reused(migration.migration_type) and age > REUSE_GAP
-        return Stay(migration.status, migration.stamp if reused else migration.created_at, math.inf if reused else 0.0)
-    return Stay(migration.status, migration.stamp, max(0.0, age) if row.heartbeat else 0.0)
-
-
-def _found(migration: Migration, at: float) -> Tracked:
-    """Return the record as it was found in the middle of its way."""
-    row, stay = migration.row, _entry(migration)
-    over = row.finishes_move or row.rank > _finished_rank(migration.migration_type)
-    proven = stay.slack != math.inf and not _came_late(migration, initial_row(migration.migration_type).status)
-    return Tracked(migration, stay, at, at, counted=False, move_over=over, created_proven=proven)
-
-
-def _finished_rank(migration_type: MigrationType) -> float:
-    """Return the rank beyond which the move itself is over while the record lives on."""
-    return 3 if _may_be_reused(migration_type) else math.inf
-
-
-def _may_be_reused(migration_type: MigrationType) -> bool:
-    """Tell whether Nova uses dead pre-migrating records of this type again."""
-    return migration_type in (MigrationType.RESIZE, MigrationType.MIGRATION)
-
-
-def _came_late(migration: Migration, left: str) -> bool:
-    """Tell whether a record left its first status so long after its creation that it must be a re-used one."""
-    if not _may_be_reused(migration.migration_type) or left != initial_row(migration.migration_type).status:
-        return False
-    return surely_direct(migration.migration_type, left, migration.status) and (
-        migration.stamp - migration.created_at > REUSE_GAP
-    )
-
-
-def _was_reused(tracked: Tracked, migration: Migration, left: str) -> bool:
-    return tracked.stay.slack == math.inf or _lingered(tracked) or _came_late(migration, left)
-
-
-def _lingered(tracked: Tracked) -> bool:
-    """Tell whether a record was seen for so long in its first status that what follows may belong to another move."""
-    migration = tracked.migration
-    waited = tracked.seen - tracked.stay.since
-    return _may_be_reused(migration.migration_type) and migration.row.rank == 0 and waited > REUSE_GAP
-
-
-def _stayed(tracked: Tracked, migration: Migration, at: float) -> Tracked:
-    """Return a record that is still in its status: later stamps do not move its beginning."""
-    older = tracked.migration
-    if migration.stamp < older.stamp:
-        return replace(tracked, seen=at, unseen_since=None)
-    gap = migration.stamp - older.stamp
-    stay, proven = tracked.stay, tracked.created_proven
-    if migration.row.rank == 0 and _may_be_reused(migration.migration_type) and gap > REUSE_GAP:
-        stay, proven = Stay(migration.status, migration.stamp, math.inf), False
-    heartbeat = migration.stamp if migration.row.heartbeat and gap > 0 else tracked.heartbeat
-    return replace(
-        tracked,
-        migration=migration,
-        stay=stay,
-        seen=at,
-        created_proven=proven,
-        heartbeat=heartbeat,
-        unseen_since=None,
-    )
-
-
-def _entered(tracked: Tracked, migration: Migration, at: float) -> Tracked:
-    """Return a record that entered the status it is in now."""
-    return replace(
-        tracked,
-        migration=migration,
-        stay=Stay(migration.status, migration.stamp, _entry_slack(tracked, migration)),
-        seen=at,
-        history=(*tracked.history, tracked.stay),
-        move_over=tracked.move_over or _is_move_over(migration),
-        heartbeat=None,
-        unseen_since=None,
-    )
-
-
-def _is_move_over(migration: Migration) -> bool:
-    row = migration.row
-    return row.finishes_move or _finished_rank(migration.migration_type) < row.rank
-
-
-def _entry_slack(tracked: Tracked, migration: Migration) -> float:
-    """Return how much earlier than its stamp a record may have entered its status: a heartbeat moves the stamp on."""
-    return _since_seen(tracked, migration.stamp) if migration.row.heartbeat else 0.0
-
-
-def _since_seen(tracked: Tracked, stamp: float) -> float:
-    """Return the time before a stamp in which a record was not seen in the status it left."""
-    return max(0.0, stamp - max(tracked.seen, tracked.migration.stamp, tracked.stay.since))
-
-
-def _left(tracked: Tracked, migration: Migration) -> list[Event]:
-    """Return that a record left its status, with the time it was in it where the stamps prove that."""
-    kind, left = migration.migration_type, tracked.stay.status
-    direct = surely_direct(kind, left, migration.status)
-    slack = _entry_slack(tracked, migration) if direct else _since_seen(tracked, migration.stamp)
-    seconds = migration.stamp - tracked.stay.since
-    if _was_reused(tracked, migration, left) or not _is_proven(seconds, tracked, slack):
-        return [Left(migration, left, None)]
-    return [Left(migration, left, seconds)]
-
-
-def _is_proven(seconds: float, tracked: Tracked, slack: float) -> bool:
-    """Tell whether a time in a status is known well enough: exactly, within a heartbeat, or within a tenth of it."""
-    if seconds < 0:
-        return False
-    doubt = slack + tracked.stay.slack
-    heartbeat = HEARTBEAT_PERIOD if tracked.migration.row.heartbeat else 0.0
-    return doubt <= max(heartbeat, TOLERANCE * seconds)
-
-
-def _deleted_after(tracked: Tracked, when: float | None) -> float | None:
-    """Return how long a record was in its last status when its server was deleted, where that is known."""
-    if when is None:
-        return None
-    seconds = when - tracked.stay.since
-    return seconds if _is_proven(seconds, tracked, _since_seen(tracked, when)) else None
-
-
-def _passed(earlier: Migration, later: Migration) -> tuple[str, ...]:
-    return passed_between(later.migration_type, earlier.status, later.status)
-
-
-def _move_end(tracked: Tracked, migration: Migration) -> list[Event]:
-    """Return the end of the move itself, where this step is that end and its creation is believed."""
-    row = migration.row
-    if tracked.move_over or not row.finishes_move or not tracked.created_proven:
-        return []
-    seconds = migration.stamp - migration.created_at
-    return [MoveEnded(migration, row.outcome or Outcome.UNKNOWN, max(0.0, seconds))]

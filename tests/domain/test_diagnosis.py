@@ -8,7 +8,7 @@ from dataclasses import replace
 from exporter.domain.diagnosis import Limits, Stuck, deadline_of, find_stuck
 from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_STATUS, MigrationType, Reason
 from exporter.domain.migration import Migration
-from exporter.domain.tracker import Stay, Tracked
+from exporter.domain.tracked import Stay, Tracked
 from tests.domain.records import LIVE, RESIZE, record
 
 EXPECTED = {
