@@ -120,6 +120,12 @@ class Control:
         for host in ("host2", "host3", "host4", "host5"):
             self.set_service(host, "disabled" if only else "enabled")
 
+    def allow_cross_cell(self) -> None:
+        """Let moves of servers on host1 go to the other cell, and nowhere else; undone by reset."""
+        self.set_policy({"compute:servers:resize:cross_cell": "rule:admin_api"})
+        for host in ("host2", "host3"):
+            self.set_service(host, "disabled")
+
     def set_service(self, host: str, status: str) -> None:
         """Enable or disable a host for the scheduler through the API."""
         found = self.request("GET", f"/os-services?host={host}&binary=nova-compute")["body"]["services"]
@@ -233,9 +239,9 @@ class Control:
 
     def statuses(self, server: str | None = None, uuid: str | None = None) -> list[str]:
         """Return the statuses of a server's newest record, or of a record, in their order."""
-        truth = self.truth(server, uuid)
-        newest = truth["records"][-1]["uuid"]
-        return [row["status"] for row in truth["history"][newest] if row["event"] in ("created", "status")]
+        newest = self.command("newest", server=server, uuid=uuid)["uuid"]
+        history = self.truth(uuid=newest)["history"][newest]
+        return [row["status"] for row in history if row["event"] in ("created", "status")]
 
     def wait_status(
         self, status: str | list[str], server: str | None = None, uuid: str | None = None, timeout: float = 30

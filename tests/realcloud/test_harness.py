@@ -329,6 +329,17 @@ def test_twin_of_a_move_between_cells(conn: Any, real_cloud: RealCloud) -> None:
     assert [row["status"] for row in listed(conn, "?status=post-migrating")] == ["post-migrating"]
 
 
+def test_move_between_cells(conn: Any, real_cloud: RealCloud) -> None:
+    server = real_cloud.create_server(host="host1")
+    real_cloud.allow_cross_cell()
+    real_cloud.migrate(server)
+    record = real_cloud.wait_status("finished", server)
+    rows = {row["cell"]: row["status"] for row in real_cloud.records(uuid=record["uuid"])}
+    assert rows == {"cell1": "post-migrating", "cell2": "finished"}
+    assert [row["status"] for row in listed(conn)] == ["finished"]
+    assert [row["status"] for row in listed(conn, "?status=post-migrating")] == ["post-migrating"]
+
+
 def test_spoiled_answers(conn: Any, real_cloud: RealCloud) -> None:
     real_cloud.fault(path="os-migrations", times=1, status=502)
     assert conn.compute.get("/os-migrations", raise_exc=False).status_code == 502

@@ -189,6 +189,10 @@ class Control:
             history = {key: history[key] for key in {row["uuid"] for row in records} if key in history}
         return {"at": time.time(), "records": records, "history": history}
 
+    def newest(self, server: str | None = None, uuid: str | None = None) -> dict[str, Any] | None:
+        """Return the newest record of a server, or a record."""
+        return self.truth_of.newest(uuid, server)
+
     def wait_status(
         self, status: str | list[str], server: str | None = None, uuid: str | None = None, timeout: float = 30
     ) -> dict[str, Any]:
@@ -196,11 +200,11 @@ class Control:
         wanted = [status] if isinstance(status, str) else status
         end = time.monotonic() + timeout
         while True:
-            rows = self.truth_of.records(uuid, server)
-            if rows and rows[-1]["status"] in wanted:
-                return rows[-1]
+            newest = self.truth_of.newest(uuid, server)
+            if newest and newest["status"] in wanted:
+                return newest
             if time.monotonic() > end:
-                found = [row["status"] for row in rows]
+                found = [row["status"] for row in self.truth_of.records(uuid, server)]
                 raise TimeoutError(f"no {' or '.join(wanted)} within {timeout} s; the records have {found}")
             eventlet.sleep(0.02)
 

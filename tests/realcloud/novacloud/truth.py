@@ -78,6 +78,11 @@ class Truth:
             rows += [dict(zip(columns, row, strict=True), cell=name) for row in cursor]
         return rows
 
+    def newest(self, uuid: str | None = None, server: str | None = None) -> dict[str, Any] | None:
+        """Return the newest record; of the two that a move between cells leaves, the one written last."""
+        rows = self.records(uuid, server)
+        return max(rows, key=lambda row: (row["created_at"] or "", row["updated_at"] or "", row["id"]), default=None)
+
     def history(self, uuid: str | None = None) -> list[dict[str, Any]]:
         """Return every change of every record, or of one, oldest first."""
         rows = []
