@@ -9,7 +9,7 @@ import pytest
 
 from exporter.config import load
 from exporter.domain.diagnosis import Limits
-from exporter.domain.lifecycle import NEVER_UPDATED_STATUSES, Phase, row_of
+from exporter.domain.lifecycle import NEVER_UPDATED_STATUSES, MigrationType, Phase, row_of
 from tests.acceptance.watching import Watcher, assert_page_is_true
 from tests.realcloud.cloud import RealCloud
 
@@ -259,3 +259,127 @@ def test_what_was_there_before_the_first_look_is_not_counted(real_cloud: RealClo
     assert watcher.counts(ENDED, "status") == {}
     assert watcher.counts("openstack_migrations_started_total", "migration_type") == {}
     assert watcher.counts("openstack_migrations", "migration_type", "status") == {("resize", "finished"): 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("rpc:live_migration", "accepted"), ("pre_live_migration", "preparing"), ("live_migration", "running")],
+)
+def test_a_live_migration_that_hangs_is_shown_where_it_hangs(real_cloud: RealCloud, method: str, status: str) -> None:
+    watcher = Watcher(real_cloud)
+    watcher.poll()
+    server = real_cloud.create_server()
+    if method.startswith("rpc:"):
+        real_cloud.lose(method.removeprefix("rpc:"), server)
+    else:
+        real_cloud.hang(method, server)
+    real_cloud.live_migrate(server)
+    real_cloud.wait_status(status, server)
+    watcher.poll()
+    assert watcher.counts("openstack_migrations", "migration_type", "status") == {("live-migration", status): 1}
+
+
+def test_a_live_migration_queues_behind_another_without_being_stuck(real_cloud: RealCloud) -> None:
+    short = limits(1.0)
+    unhurried = {**short.expected, (MigrationType.LIVE_MIGRATION, "running"): HOUR}
+    watcher = Watcher(real_cloud, limits=Limits(unhurried, HOUR))
+    watcher.poll()
+    first, second = real_cloud.create_server(), real_cloud.create_server()
+    real_cloud.hang("live_migration", first)
+    for server, status in ((first, "running"), (second, "queued")):
+        real_cloud.live_migrate(server)
+        real_cloud.wait_status(status, server)
+    time.sleep(3.0)
+    watcher.poll()
+    assert watcher.counts("openstack_migrations", "status") == {("running",): 1, ("queued",): 1}
+    assert watcher.counts(STUCK, "status") == {}
+
+
+def test_heartbeats_do_not_move_the_beginning_and_their_end_is_stuck(real_cloud: RealCloud) -> None:
+    watcher = Watcher(real_cloud, limits=Limits(limits(HOUR).expected, no_progress=4.0))
+    watcher.poll()
+    server = real_cloud.create_server()
+    beating = real_cloud.heartbeat(0.5, server)
+    real_cloud.hang("live_migration", server)
+    real_cloud.live_migrate(server)
+    real_cloud.wait_status("running", server)
+    watcher.poll()
+    began = [each.value for each in watcher.samples("openstack_migration_status_timestamp_seconds")]
+    for _ in range(4):
+        time.sleep(0.6)
+        watcher.poll()
+    assert [each.value for each in watcher.samples("openstack_migration_status_timestamp_seconds")] == began
+    assert watcher.counts(STUCK, "status") == {}
+    real_cloud.remove(number=beating)
+    time.sleep(7.0)
+    watcher.poll()
+    assert watcher.counts(STUCK, "status", "reason") == {("running", "undiagnosed"): 1}
+
+
+def test_a_revert_that_is_lost_is_shown_as_reverting(real_cloud: RealCloud) -> None:
+    watcher = Watcher(real_cloud)
+    watcher.poll()
+    server = real_cloud.create_server()
+    real_cloud.resize(server)
+    real_cloud.wait_server(server, "VERIFY_RESIZE")
+    real_cloud.lose("revert_resize", server)
+    real_cloud.revert(server)
+    real_cloud.wait_status("reverting", server)
+    watcher.poll()
+    assert watcher.counts("openstack_migrations", "status") == {("reverting",): 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "next_step"),
+    [("confirm_migration", "confirm"), ("finish_revert_migration", "revert"), ("migrate_disk_and_power_off", "")],
+)
+def test_a_resize_that_fails_ends_in_error_whatever_the_step(
+    real_cloud: RealCloud, method: str, next_step: str
+) -> None:
+    watcher = Watcher(real_cloud)
+    watcher.poll()
+    server = real_cloud.create_server()
+    real_cloud.fail(method, server)
+    real_cloud.resize(server)
+    if next_step:
+        real_cloud.wait_server(server, "VERIFY_RESIZE")
+        watcher.poll()
+        (real_cloud.confirm if next_step == "confirm" else real_cloud.revert)(server)
+    real_cloud.wait_status("error", server)
+    for _ in range(2):
+        watcher.poll()
+    ends = watcher.counts(ENDED, "status")
+    assert ends == {("error",): 1} or (ends == {("reverted",): 1} and next_step == "revert")
+    outcomes = watcher.counts("openstack_migration_duration_seconds_count", "outcome")
+    assert outcomes == {("success" if next_step else "failure",): 1}
+
+
+def test_an_evacuation_that_is_lost_is_shown_as_accepted(real_cloud: RealCloud) -> None:
+    watcher = Watcher(real_cloud)
+    watcher.poll()
+    server = real_cloud.create_server("server", "host3")
+    real_cloud.fail_host("host3")
+    real_cloud.lose("rebuild_instance", server)
+    real_cloud.evacuate(server)
+    real_cloud.wait_status("accepted", server)
+    watcher.poll()
+    assert watcher.counts("openstack_migrations", "migration_type", "status") == {("evacuation", "accepted"): 1}
+
+
+def test_an_evacuation_closed_by_its_returning_source_is_a_correction(real_cloud: RealCloud) -> None:
+    watcher = Watcher(real_cloud)
+    watcher.poll()
+    server = real_cloud.create_server("server", "host3")
+    real_cloud.fail_host("host3")
+    real_cloud.evacuate(server)
+    real_cloud.wait_status("done", server)
+    watcher.poll()
+    time.sleep(2.5)
+    real_cloud.start_host("host3")
+    real_cloud.wait_status("completed", server)
+    for _ in range(2):
+        watcher.poll()
+    assert watcher.counts(ENDED, "status") == {("done",): 1}
+    corrections = watcher.counts("openstack_migration_end_corrections_total", "from_status", "to_status")
+    assert corrections == {("done", "completed"): 1}
+    assert watcher.counts("openstack_migration_duration_seconds_count", "outcome") == {("success",): 1}

@@ -47,7 +47,9 @@ def answers(url: str) -> bool:
 class RealCloud(Control):
     """The cloud: start it, log in to it, move servers in it, and compare with the truth."""
 
-    def __init__(self, directory: Path, keystone: processes.Server, nova: processes.Server, ports: tuple[int, int, int]) -> None:
+    def __init__(
+        self, directory: Path, keystone: processes.Server, nova: processes.Server, ports: tuple[int, int, int]
+    ) -> None:
         """Take two servers that were started on ports (Keystone, Nova's public one, Nova's control)."""
         super().__init__(f"http://127.0.0.1:{ports[2]}")
         self.directory, self.keystone, self.nova = directory, keystone, nova

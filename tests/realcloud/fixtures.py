@@ -1,6 +1,6 @@
 """Pytest fixtures of the real cloud: one Nova a session, cleaned before each test.
 
-Use them with `from tests.realcloud.fixtures import real_cloud, cloud_session` in a test module or conftest.py.
+They reach every test through `tests/conftest.py`.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--public-fd", type=int, required=True)
     parser.add_argument("--control-fd", type=int, required=True)
-    parser.add_argument("--keystone", type=json.loads, required=True, help="JSON: auth_url, username, password, project_name")
+    parser.add_argument(
+        "--keystone", type=json.loads, required=True, help="JSON: auth_url, username, password, project_name"
+    )
     options = parser.parse_args()
     sys.argv = sys.argv[:1]
     eventlet.spawn(die_with, os.getppid())

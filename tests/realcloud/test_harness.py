@@ -36,6 +36,8 @@ def listed(conn: Any, query: str = "") -> list[Row]:
 def test_login_and_discovery(conn: Any, real_cloud: RealCloud) -> None:
     assert conn.compute.get_endpoint_data().max_microversion >= (2, 95)
     assert list(conn.compute.migrations()) == []
+    root = requests.get(real_cloud.compute_url.removesuffix("v2.1"), timeout=10).json()
+    assert [version["id"] for version in root["versions"]] == ["v2.0", "v2.1"]
     assert all(entry["status"] == 200 for entry in real_cloud.requests())
     assert "Date" in conn.compute.get("/os-migrations").headers
 
@@ -244,6 +246,16 @@ def test_bad_token(real_cloud: RealCloud) -> None:
         assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
 
 
+def test_token_expires(real_cloud: RealCloud) -> None:
+    real_cloud.identity.set_token_expiration(1)
+    token = real_cloud.identity.token(real_cloud.admin)[0]
+    ask = {"url": f"{real_cloud.compute_url}/os-migrations", "headers": {"X-Auth-Token": token}, "timeout": 10}
+    assert requests.get(**ask).status_code == 200
+    time.sleep(1.1)
+    assert requests.get(**ask).status_code == 401
+    assert listed(real_cloud.connect()) == []
+
+
 def test_identity_changes(real_cloud: RealCloud) -> None:
     identity = real_cloud.identity
     user = identity.create_user("changing", "old", "admin", ["admin"])
@@ -323,7 +335,10 @@ def test_hung_cell_holds_the_answer(real_cloud: RealCloud) -> None:
 def test_twin_of_a_move_between_cells(conn: Any, real_cloud: RealCloud) -> None:
     now = time.time()
     one = real_cloud.insert_record(status="post-migrating", created_at=now - 60, updated_at=now - 50, cross_cell_move=1)
-    twin = {key: one[key] for key in ("uuid", "instance_uuid", "created_at")} | {"status": "finished", "updated_at": now}
+    twin = {key: one[key] for key in ("uuid", "instance_uuid", "created_at")} | {
+        "status": "finished",
+        "updated_at": now,
+    }
     real_cloud.insert_record(cell="cell2", cross_cell_move=1, **twin)
     assert [row["status"] for row in listed(conn)] == ["finished"]
     assert [row["status"] for row in listed(conn, "?status=post-migrating")] == ["post-migrating"]

@@ -49,7 +49,7 @@ class Rule:
 
 def make_error(name: str, message: str) -> Exception:
     """Make the exception of a name: of nova.exception, of oslo.messaging or of Python."""
-    if name == "InstanceFaultRollback":  # keeps the server as it was: nova/compute/manager.py, _error_out_instance_on_exception
+    if name == "InstanceFaultRollback":  # nova/compute/manager.py, _error_out_instance_on_exception: the server stays
         return exception.InstanceFaultRollback(inner_exception=exception.NovaException(message))
     for place in (exception, oslo_messaging, builtins):
         kind = getattr(place, name, None)

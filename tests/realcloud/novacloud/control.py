@@ -166,7 +166,9 @@ class Control:
             if shown["status"] == status and (status == "ERROR" or shown["OS-EXT-STS:task_state"] is None):
                 return shown
             if time.monotonic() > end:
-                raise TimeoutError(f"server {server} is {shown['status']}/{shown['OS-EXT-STS:task_state']}, not {status}")
+                raise TimeoutError(
+                    f"server {server} is {shown['status']}/{shown['OS-EXT-STS:task_state']}, not {status}"
+                )
             eventlet.sleep(0.05)
 
     def wait_deleted(self, server: str, timeout: float = 30) -> None:

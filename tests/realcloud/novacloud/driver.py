@@ -44,7 +44,11 @@ def server_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
             return str(value.uuid)
         if isinstance(value, objects.RequestSpec) and "instance_uuid" in value:
             return str(value.instance_uuid)
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], (objects.Instance, objects.RequestSpec)):
+        if (
+            isinstance(value, list)
+            and len(value) == 1
+            and isinstance(value[0], (objects.Instance, objects.RequestSpec))
+        ):
             return server_of((value[0],), {})
     return None
 
@@ -131,7 +135,9 @@ class TracedDriver(fake.FakeDriver):  # type: ignore[misc]
         else:
             job.completed = True
 
-    def post_live_migration(self, context: Any, instance: Any, block_device_info: Any, migrate_data: Any = None) -> None:
+    def post_live_migration(
+        self, context: Any, instance: Any, block_device_info: Any, migrate_data: Any = None
+    ) -> None:
         """Forget the server on the source, as Nova's FakeLiveMigrateDriver does."""
         self.destroy(context, instance, network_info=None, block_device_info=block_device_info)
 

@@ -106,7 +106,9 @@ class Door:
                 return fault
         return None
 
-    def _fail(self, fault: dict[str, Any], environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes] | None:
+    def _fail(
+        self, fault: dict[str, Any], environ: dict[str, Any], start: Callable[..., Any]
+    ) -> Iterable[bytes] | None:
         """Spoil an answer: late, another status, cut short, or none; None lets Nova answer after all."""
         if fault["kind"] == "delay":
             end = time.monotonic() + fault["seconds"]

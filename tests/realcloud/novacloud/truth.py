@@ -65,7 +65,9 @@ class Truth:
         self.connections = connections
         self.watch()
 
-    def records(self, uuid: str | None = None, server: str | None = None, cell: str | None = None) -> list[dict[str, Any]]:
+    def records(
+        self, uuid: str | None = None, server: str | None = None, cell: str | None = None
+    ) -> list[dict[str, Any]]:
         """Return the records, deleted ones included, in the order of their creation."""
         rows = []
         for name, connection in self._cells(cell):
@@ -142,7 +144,9 @@ class Truth:
         """Delete records, or only mark them deleted as Nova does with a server's; return how many."""
         marks = ", ".join("?" * len(uuids))
         if soft:
-            statement = f"UPDATE migrations SET deleted = id, deleted_at = '{sql_time(time.time())}' WHERE uuid IN ({marks})"
+            statement = (
+                f"UPDATE migrations SET deleted = id, deleted_at = '{sql_time(time.time())}' WHERE uuid IN ({marks})"
+            )
         else:
             statement = f"DELETE FROM migrations WHERE uuid IN ({marks})"
         return self._write(cell, statement, uuids)
@@ -227,9 +231,7 @@ def set_stamp_triggers(connection: Any, table: str, columns: tuple[str, ...], ki
     present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
     half = ", '+0.5 seconds'" if kind == "round" else ""
     names = [name for name in columns if name in present]
-    cuts = ", ".join(
-        f"{name} = strftime('%Y-%m-%d %H:%M:%S', {name}{half}) || '.000000'" for name in names
-    )
+    cuts = ", ".join(f"{name} = strftime('%Y-%m-%d %H:%M:%S', {name}{half}) || '.000000'" for name in names)
     for event in ("INSERT", "UPDATE"):
         trigger = f"realcloud_stamp_{table}_{event.lower()}"
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
