@@ -72,16 +72,16 @@ def cold_moves(cloud: RealCloud) -> Iterator[Callable[[], object]]:
 
 def live_moves(cloud: RealCloud) -> Iterator[Callable[[], object]]:
     """Begin live migrations that succeed, fail, are rolled back, aborted and forgotten."""
-    servers = several(cloud, 14, "host2")
+    servers = several(cloud, 16, "host2")
     cloud.delay("live_migration", 0.7)
     for server in servers[6:8]:
         cloud.fail("pre_live_migration", server)
     for server in servers[8:10]:
         cloud.fail("live_migration", server)
-    for server in servers[:10]:
+    for server in servers[:10] + servers[13:]:
         cloud.live_migrate(server, wait=None)
     yield lambda: cloud.wait_status("running", servers[0])
-    yield lambda: [cloud.wait_status(["completed", "failed", "error"], server) for server in servers[:10]]
+    yield lambda: [cloud.wait_status(["completed", "failed", "error"], server) for server in servers[:10] + servers[13:]]
     for server in servers[10:12]:
         cloud.hang("live_migration", server)
         cloud.live_migrate(server)
@@ -121,4 +121,5 @@ def test_counts_equal_the_truth_at_every_instant(real_cloud: RealCloud, stamps: 
     poll_for(watcher, 1.0)
     compare_at_an_instant(real_cloud, watcher)
     moves_made = len(real_cloud.truth()["records"])
-    assert (instants >= 10, moves_made >= 38) == (True, True), (instants, moves_made)
+    assert instants >= 10
+    assert moves_made >= 40
