@@ -6,7 +6,6 @@ import dataclasses
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,10 +74,8 @@ def test_the_os_variables_alone_are_a_cloud(cloud: SimulatedCloud) -> None:
 def test_a_signal_stops_it_cleanly_within_five_seconds(cloud: SimulatedCloud, tmp_path: Path, number: int) -> None:
     with Exporter(environ=login(cloud, tmp_path)) as exporter:
         eventually(lambda: exporter.get("/-/ready").status_code == 200, 20.0)
-        begun = time.monotonic()
         os.kill(exporter.process.pid, number)
         assert exporter.process.wait(5.0) == 0
-        assert time.monotonic() - begun < 5.0
 
 
 def test_once_prints_the_page(cloud: SimulatedCloud, tmp_path: Path) -> None:
