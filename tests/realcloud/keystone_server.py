@@ -110,8 +110,20 @@ class TokenExpiration:
         return [b"{}"]
 
 
+def keep_references() -> None:
+    """Let SQLite delete what belongs to a deleted row, as the databases that Keystone is made for do.
+
+    Else the roles of a deleted user's application credential stay, and the next one, which gets its number, conflicts.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA foreign_keys=ON"))
+
+
 def serve(fd: int) -> None:
     """Serve Keystone on a listening socket until the process ends."""
+    keep_references()
     import keystone.conf
     from keystone.wsgi.api import application
     from werkzeug.serving import WSGIRequestHandler, make_server
