@@ -120,77 +120,8 @@ def _tasks(*names: str | None) -> frozenset[str | None]:
     return frozenset(names)
 
 
-def _cold(kind: MigrationType) -> tuple[Row, ...]:
-    """Return the rows of a resize or a cold migration, which are the same code in Nova (nova/conductor/tasks/migrate.py)."""
-    transitional, waiting = Phase.TRANSITIONAL, Phase.WAITING
-    return (
-        Row(
-            kind,
-            "pre-migrating",
-            transitional,
-            0,
-            expected=15 * MINUTE,
-            actor=Actor.DEST,
-            task_states=_tasks("resize_prep"),
-            meaning="A host is being chosen and claimed; Nova may choose again and stays in this status.",
-        ),
-        Row(
-            kind,
-            "migrating",
-            transitional,
-            1,
-            expected=2 * HOUR,
-            actor=Actor.SOURCE,
-            task_states=_tasks("resize_prep", "resize_migrating"),
-            meaning="The source stops the server and copies its disk; there is no limit of time in Nova.",
-        ),
-        Row(
-            kind,
-            "post-migrating",
-            transitional,
-            2,
-            expected=20 * MINUTE,
-            actor=Actor.DEST,
-            task_states=_tasks("resize_migrating", "resize_migrated", "resize_finish"),
-            meaning="The source is done; the destination starts the server.",
-        ),
-        Row(
-            kind,
-            "finished",
-            waiting,
-            3,
-            outcome=Outcome.SUCCESS,
-            actor=Actor.USER,
-            task_states=_tasks("resize_finish", None),
-            finishes_move=True,
-            meaning="The move is over; somebody, or resize_confirm_window, confirms or reverts it.",
-        ),
-        Row(
-            kind,
-            "confirming",
-            transitional,
-            4,
-            expected=15 * MINUTE,
-            actor=Actor.SOURCE,
-            task_states=_tasks(None),
-            meaning="The source cleans up what it kept for a revert.",
-        ),
-        Row(
-            kind,
-            "reverting",
-            transitional,
-            4,
-            expected=15 * MINUTE,
-            actor=Actor.DEST,
-            task_states=_tasks("resize_reverting"),
-            meaning="The destination gives the server back to the source.",
-        ),
-        _end(kind, "confirmed", Outcome.SUCCESS, "The move was kept."),
-        _end(kind, "reverted", Outcome.SUCCESS, "The move was undone; the source may still be restarting the server."),
-        _end(kind, "failed", Outcome.FAILURE, "The move failed; Nova cleaned up behind it."),
-        _end(kind, "error", Outcome.FAILURE, "The move failed."),
-        _deleted(kind),
-    )
+#: Ends that say nothing of the move itself, which was over at `finished`.
+_AFTER_THE_MOVE = ("confirmed", "reverted")
 
 
 def _end(kind: MigrationType, status: str, outcome: Outcome, meaning: str) -> Row:
@@ -205,124 +136,204 @@ def _end(kind: MigrationType, status: str, outcome: Outcome, meaning: str) -> Ro
     )
 
 
-#: Ends that say nothing of the move itself, which was over at `finished`.
-_AFTER_THE_MOVE = ("confirmed", "reverted")
-
-
 def _deleted(kind: MigrationType) -> Row:
     meaning = "The server was deleted before the record reached an end; the status is the exporter's own, Nova hides the record."
     return _end(kind, DELETED, Outcome.DELETED, meaning)
 
 
-def _live_migration() -> tuple[Row, ...]:
-    kind, transitional = MigrationType.LIVE_MIGRATION, Phase.TRANSITIONAL
-    migrating = _tasks("migrating")
-    return (
-        Row(
-            kind,
-            "accepted",
-            transitional,
-            0,
-            expected=10 * MINUTE,
-            actor=Actor.CONDUCTOR,
-            task_states=migrating,
-            meaning="The conductor looks for a destination and asks it.",
-        ),
-        Row(
-            kind,
-            "queued",
-            transitional,
-            1,
-            expected=6 * HOUR,
-            actor=Actor.SOURCE,
-            task_states=migrating,
-            meaning="The move waits for its turn on the source (max_concurrent_live_migrations).",
-        ),
-        Row(
-            kind,
-            "preparing",
-            transitional,
-            2,
-            expected=35 * MINUTE,
-            actor=Actor.SOURCE,
-            task_states=migrating,
-            meaning="The destination prepares network and storage.",
-        ),
-        Row(
-            kind,
-            "running",
-            transitional,
-            3,
-            expected=24 * HOUR,
-            actor=Actor.SOURCE,
-            task_states=migrating | _tasks(None),
-            heartbeat=True,
-            meaning="Memory, and disks where needed, are copied while the server runs.",
-        ),
-        Row(
-            kind,
-            "running (post-copy)",
-            transitional,
-            4,
-            expected=HOUR,
-            actor=Actor.SOURCE,
-            task_states=migrating | _tasks(None),
-            optional=True,
-            heartbeat=True,
-            meaning="The server already runs on the destination; the rest of its memory follows.",
-        ),
-        _end(kind, "completed", Outcome.SUCCESS, "The server runs on the destination."),
-        _end(kind, "failed", Outcome.FAILURE, "The move failed and was rolled back; the server runs on the source."),
-        _end(
-            kind, "cancelled", Outcome.CANCELLED, "The move was aborted, by a person or by Nova's completion timeout."
-        ),
-        _end(kind, "error", Outcome.FAILURE, "The move failed and was not rolled back."),
-        _deleted(kind),
-    )
+#: A resize; a cold migration is the same code in Nova (nova/conductor/tasks/migrate.py).
+_RESIZE: tuple[Row, ...] = (
+    Row(
+        MigrationType.RESIZE,
+        "pre-migrating",
+        Phase.TRANSITIONAL,
+        0,
+        expected=15 * MINUTE,
+        actor=Actor.DEST,
+        task_states=_tasks("resize_prep"),
+        meaning="A host is being chosen and claimed; Nova may choose again and stays in this status.",
+    ),
+    Row(
+        MigrationType.RESIZE,
+        "migrating",
+        Phase.TRANSITIONAL,
+        1,
+        expected=2 * HOUR,
+        actor=Actor.SOURCE,
+        task_states=_tasks("resize_prep", "resize_migrating"),
+        meaning="The source stops the server and copies its disk; there is no limit of time in Nova.",
+    ),
+    Row(
+        MigrationType.RESIZE,
+        "post-migrating",
+        Phase.TRANSITIONAL,
+        2,
+        expected=20 * MINUTE,
+        actor=Actor.DEST,
+        task_states=_tasks("resize_migrating", "resize_migrated", "resize_finish"),
+        meaning="The source is done; the destination starts the server.",
+    ),
+    Row(
+        MigrationType.RESIZE,
+        "finished",
+        Phase.WAITING,
+        3,
+        outcome=Outcome.SUCCESS,
+        actor=Actor.USER,
+        task_states=_tasks("resize_finish", None),
+        finishes_move=True,
+        meaning="The move is over; somebody, or resize_confirm_window, confirms or reverts it.",
+    ),
+    Row(
+        MigrationType.RESIZE,
+        "confirming",
+        Phase.TRANSITIONAL,
+        4,
+        expected=15 * MINUTE,
+        actor=Actor.SOURCE,
+        task_states=_tasks(None),
+        meaning="The source cleans up what it kept for a revert.",
+    ),
+    Row(
+        MigrationType.RESIZE,
+        "reverting",
+        Phase.TRANSITIONAL,
+        4,
+        expected=15 * MINUTE,
+        actor=Actor.DEST,
+        task_states=_tasks("resize_reverting"),
+        meaning="The destination gives the server back to the source.",
+    ),
+    _end(MigrationType.RESIZE, "confirmed", Outcome.SUCCESS, "The move was kept."),
+    _end(
+        MigrationType.RESIZE,
+        "reverted",
+        Outcome.SUCCESS,
+        "The move was undone; the source may still be restarting the server.",
+    ),
+    _end(MigrationType.RESIZE, "failed", Outcome.FAILURE, "The move failed; Nova cleaned up behind it."),
+    _end(MigrationType.RESIZE, "error", Outcome.FAILURE, "The move failed."),
+    _deleted(MigrationType.RESIZE),
+)
 
+_MIGRATING = _tasks("migrating")
 
-def _evacuation() -> tuple[Row, ...]:
-    kind, transitional = MigrationType.EVACUATION, Phase.TRANSITIONAL
-    rebuilding = _tasks("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning")
-    return (
-        Row(
-            kind,
-            "accepted",
-            transitional,
-            0,
-            expected=10 * MINUTE,
-            actor=Actor.CONDUCTOR,
-            task_states=_tasks("rebuilding"),
-            meaning="The conductor looks for a new host.",
-        ),
-        Row(
-            kind,
-            "pre-migrating",
-            transitional,
-            1,
-            expected=HOUR,
-            actor=Actor.DEST,
-            task_states=rebuilding,
-            meaning="The new host builds the server again.",
-        ),
-        _end(kind, "done", Outcome.SUCCESS, "The server runs on its new host; the dead host has not come back yet."),
-        _end(
-            kind,
-            "completed",
-            Outcome.UNKNOWN,
-            "The dead host came back and removed its copy: a success only where `done` was seen before.",
-        ),
-        _end(kind, "failed", Outcome.FAILURE, "The new host could not build the server."),
-        _end(kind, "error", Outcome.FAILURE, "No new host could be found or asked."),
-        _deleted(kind),
-    )
+#: A live migration.
+_LIVE_MIGRATION: tuple[Row, ...] = (
+    Row(
+        MigrationType.LIVE_MIGRATION,
+        "accepted",
+        Phase.TRANSITIONAL,
+        0,
+        expected=10 * MINUTE,
+        actor=Actor.CONDUCTOR,
+        task_states=_MIGRATING,
+        meaning="The conductor looks for a destination and asks it.",
+    ),
+    Row(
+        MigrationType.LIVE_MIGRATION,
+        "queued",
+        Phase.TRANSITIONAL,
+        1,
+        expected=6 * HOUR,
+        actor=Actor.SOURCE,
+        task_states=_MIGRATING,
+        meaning="The move waits for its turn on the source (max_concurrent_live_migrations).",
+    ),
+    Row(
+        MigrationType.LIVE_MIGRATION,
+        "preparing",
+        Phase.TRANSITIONAL,
+        2,
+        expected=35 * MINUTE,
+        actor=Actor.SOURCE,
+        task_states=_MIGRATING,
+        meaning="The destination prepares network and storage.",
+    ),
+    Row(
+        MigrationType.LIVE_MIGRATION,
+        "running",
+        Phase.TRANSITIONAL,
+        3,
+        expected=24 * HOUR,
+        actor=Actor.SOURCE,
+        task_states=_MIGRATING | _tasks(None),
+        heartbeat=True,
+        meaning="Memory, and disks where needed, are copied while the server runs.",
+    ),
+    Row(
+        MigrationType.LIVE_MIGRATION,
+        "running (post-copy)",
+        Phase.TRANSITIONAL,
+        4,
+        expected=HOUR,
+        actor=Actor.SOURCE,
+        task_states=_MIGRATING | _tasks(None),
+        optional=True,
+        heartbeat=True,
+        meaning="The server already runs on the destination; the rest of its memory follows.",
+    ),
+    _end(MigrationType.LIVE_MIGRATION, "completed", Outcome.SUCCESS, "The server runs on the destination."),
+    _end(
+        MigrationType.LIVE_MIGRATION,
+        "failed",
+        Outcome.FAILURE,
+        "The move failed and was rolled back; the server runs on the source.",
+    ),
+    _end(
+        MigrationType.LIVE_MIGRATION,
+        "cancelled",
+        Outcome.CANCELLED,
+        "The move was aborted, by a person or by Nova's completion timeout.",
+    ),
+    _end(MigrationType.LIVE_MIGRATION, "error", Outcome.FAILURE, "The move failed and was not rolled back."),
+    _deleted(MigrationType.LIVE_MIGRATION),
+)
 
+#: An evacuation.
+_EVACUATION: tuple[Row, ...] = (
+    Row(
+        MigrationType.EVACUATION,
+        "accepted",
+        Phase.TRANSITIONAL,
+        0,
+        expected=10 * MINUTE,
+        actor=Actor.CONDUCTOR,
+        task_states=_tasks("rebuilding"),
+        meaning="The conductor looks for a new host.",
+    ),
+    Row(
+        MigrationType.EVACUATION,
+        "pre-migrating",
+        Phase.TRANSITIONAL,
+        1,
+        expected=HOUR,
+        actor=Actor.DEST,
+        task_states=_tasks("rebuilding", "rebuild_block_device_mapping", "rebuild_spawning"),
+        meaning="The new host builds the server again.",
+    ),
+    _end(
+        MigrationType.EVACUATION,
+        "done",
+        Outcome.SUCCESS,
+        "The server runs on its new host; the dead host has not come back yet.",
+    ),
+    _end(
+        MigrationType.EVACUATION,
+        "completed",
+        Outcome.UNKNOWN,
+        "The dead host came back and removed its copy: a success only where `done` was seen before.",
+    ),
+    _end(MigrationType.EVACUATION, "failed", Outcome.FAILURE, "The new host could not build the server."),
+    _end(MigrationType.EVACUATION, "error", Outcome.FAILURE, "No new host could be found or asked."),
+    _deleted(MigrationType.EVACUATION),
+)
 
 TABLE: tuple[Row, ...] = (
-    *_cold(MigrationType.RESIZE),
-    *_cold(MigrationType.MIGRATION),
-    *_live_migration(),
-    *_evacuation(),
+    *_RESIZE,
+    *(replace(row, migration_type=MigrationType.MIGRATION) for row in _RESIZE),
+    *_LIVE_MIGRATION,
+    *_EVACUATION,
 )
 
 _BY_PAIR: Mapping[tuple[MigrationType, str], Row] = {(row.migration_type, row.status): row for row in TABLE}
