@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from exporter import __version__, logs
 from exporter.config import CloudConfiguration, Configuration, ConfigurationError, load
@@ -132,16 +132,7 @@ def _findings(configuration: CloudConfiguration) -> list[Finding]:
 
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with SimulatedCloud(story_seed=1) as simulated:
-        who = simulated.credentials
-        connect = connect_to(
-            simulated.auth_url,
-            username=who.username,
-            password=who.password,
-            project_name=who.project_name,
-            user_domain_name=who.user_domain_name,
-            project_domain_name=who.project_domain_name,
-            region_name=who.region_name,
-        )
+        connect = connect_to(simulated.auth_url, **asdict(simulated.credentials))
         return _serve_clouds(options, _demo_configuration(), environ, lambda _: connect, hint=_DEMO_HINT)
 
 

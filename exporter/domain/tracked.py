@@ -88,8 +88,7 @@ def entry_of(migration: Migration) -> Stay:
 
 def found(migration: Migration, at: float) -> Tracked:
     """Return the record as it was found in the middle of its way."""
-    row, stay = migration.row, entry_of(migration)
-    over = row.finishes_move or row.rank > _finished_rank(migration.migration_type)
+    stay, over = entry_of(migration), _is_move_over(migration)
     proven = stay.slack != math.inf and not _came_late(migration, initial_row(migration.migration_type).status)
     return Tracked(migration, stay, at, at, counted=False, move_over=over, created_proven=proven)
 

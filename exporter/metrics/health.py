@@ -8,13 +8,7 @@ from functools import partial
 from exporter.domain.cloud import ErrorKind, RejectReason
 from exporter.domain.view import REQUEST_BUCKETS, CloudView, Process, View
 from exporter.metrics.catalogue import Family, Histogram, Kind, Sample
-from exporter.metrics.migrations import counter, gauge, histogram
-
-
-def _optional(value: Callable[[CloudView], float | None], cloud: CloudView) -> Iterator[Sample]:
-    number = value(cloud)
-    if number is not None:
-        yield (), number
+from exporter.metrics.migrations import counter, gauge, histogram, single
 
 
 def _errors(cloud: CloudView) -> Iterator[Sample]:
@@ -53,19 +47,19 @@ HEALTH_FAMILIES: tuple[Family, ...] = (
         "openstack_migration_up",
         labels=(),
         help_text="1 when the last poll of the cloud was complete.",
-        samples=partial(_optional, lambda cloud: cloud.health.up),
+        samples=partial(single, lambda cloud: cloud.health.up),
     ),
     gauge(
         "openstack_migration_last_success_timestamp_seconds",
         labels=(),
         help_text="When the last complete poll ended; absent before a first one.",
-        samples=partial(_optional, lambda cloud: cloud.health.last_success),
+        samples=partial(single, lambda cloud: cloud.health.last_success),
     ),
     gauge(
         "openstack_migration_poll_interval_seconds",
         labels=(),
         help_text="Time between two polls, as configured.",
-        samples=partial(_optional, lambda cloud: cloud.health.poll_interval),
+        samples=partial(single, lambda cloud: cloud.health.poll_interval),
     ),
     gauge(
         "openstack_migration_poll_duration_seconds",
@@ -77,7 +71,7 @@ HEALTH_FAMILIES: tuple[Family, ...] = (
         "openstack_migration_polls_total",
         labels=(),
         help_text="Polls, complete or not.",
-        samples=partial(_optional, lambda cloud: cloud.health.polls),
+        samples=partial(single, lambda cloud: cloud.health.polls),
     ),
     counter(
         "openstack_migration_poll_errors_total",
@@ -107,13 +101,13 @@ HEALTH_FAMILIES: tuple[Family, ...] = (
         "openstack_migration_unknown_status_total",
         labels=(),
         help_text="Records in a status that the lifecycle table does not know, once a record and process.",
-        samples=partial(_optional, lambda cloud: cloud.health.unknown_statuses),
+        samples=partial(single, lambda cloud: cloud.health.unknown_statuses),
     ),
     gauge(
         "openstack_migration_clock_skew_seconds",
         labels=(),
         help_text="By how much the API's Date is ahead of the exporter's clock, to a second.",
-        samples=partial(_optional, lambda cloud: cloud.health.clock_skew),
+        samples=partial(single, lambda cloud: cloud.health.clock_skew),
     ),
     gauge(
         "openstack_migration_api_info",

@@ -106,8 +106,11 @@ def _durations(items: Iterable[tuple[tuple[str, ...], Distribution]]) -> Iterato
         yield labels, Histogram(BUCKETS, distribution.counts, distribution.total)
 
 
-def _one(value: Callable[[CloudView], float], cloud: CloudView) -> Iterator[Sample]:
-    yield (), value(cloud)
+def single(value: Callable[[CloudView], float | None], cloud: CloudView) -> Iterator[Sample]:
+    """Yield the one sample of a cloud, none where its value is not known."""
+    number = value(cloud)
+    if number is not None:
+        yield (), number
 
 
 gauge = partial(per_cloud, kind=Kind.GAUGE)
@@ -228,18 +231,18 @@ MIGRATION_FAMILIES: tuple[Family, ...] = (
         "openstack_migrations_ignored",
         labels=(),
         help_text="Live records left out because the configuration says to ignore them.",
-        samples=partial(_one, lambda cloud: cloud.ignored),
+        samples=partial(single, lambda cloud: cloud.ignored),
     ),
     gauge(
         "openstack_migration_records_unseen",
         labels=(),
         help_text="Live records that a complete sweep did not return and nothing explains: most often a cell is down.",
-        samples=partial(_one, lambda cloud: sum(record.unseen for record in cloud.live)),
+        samples=partial(single, lambda cloud: sum(record.unseen for record in cloud.live)),
     ),
     gauge(
         "openstack_migration_series_omitted",
         labels=(),
         help_text="Live records beyond limits.per_migration_series, which have no series of their own.",
-        samples=partial(_one, lambda cloud: max(0, len(cloud.live) - cloud.series_cap)),
+        samples=partial(single, lambda cloud: max(0, len(cloud.live) - cloud.series_cap)),
     ),
 )

@@ -30,6 +30,14 @@ def limits(seconds: float) -> Limits:
     return Limits({pair: limit if pair in waiting else seconds for pair, limit in cloud.thresholds.items()}, HOUR)
 
 
+def let_hang(cloud: RealCloud, method: str, server: str) -> None:
+    """Let a step of the driver never end, or lose a message between Nova's services."""
+    if method.startswith("rpc:"):
+        cloud.lose(method.removeprefix("rpc:"), server)
+    else:
+        cloud.hang(method, server)
+
+
 def test_a_record_never_updated_is_seen_and_is_stuck_after_its_threshold(real_cloud: RealCloud) -> None:
     watcher = Watcher(real_cloud, sweep_interval=HOUR, limits=limits(3.0))
     watcher.poll()
@@ -181,10 +189,7 @@ def test_a_resize_that_hangs_is_shown_where_it_hangs(real_cloud: RealCloud, meth
     watcher = Watcher(real_cloud)
     watcher.poll()
     server = real_cloud.create_server()
-    if method.startswith("rpc:"):
-        real_cloud.lose(method.removeprefix("rpc:"), server)
-    else:
-        real_cloud.hang(method, server)
+    let_hang(real_cloud, method, server)
     real_cloud.resize(server)
     if statuses in ("confirming", "reverted"):
         real_cloud.wait_server(server, "VERIFY_RESIZE")
@@ -269,10 +274,7 @@ def test_a_live_migration_that_hangs_is_shown_where_it_hangs(real_cloud: RealClo
     watcher = Watcher(real_cloud)
     watcher.poll()
     server = real_cloud.create_server()
-    if method.startswith("rpc:"):
-        real_cloud.lose(method.removeprefix("rpc:"), server)
-    else:
-        real_cloud.hang(method, server)
+    let_hang(real_cloud, method, server)
     real_cloud.live_migrate(server)
     real_cloud.wait_status(status, server)
     watcher.poll()
