@@ -6,9 +6,9 @@ import argparse
 import logging
 import os
 import platform
+import queue
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -21,11 +21,15 @@ from exporter.domain.view import Process
 from exporter.metrics.exposition import Exposition
 from exporter.pages import ViewPages
 from exporter.poller import Poller, Settings
+from exporter.reload import Reload
 from exporter.source.connect import Connect, connect_named, connect_to, require_known
 from exporter.source.errors import ConnectConfigError
 from exporter.source.nova import NovaCloud
 from exporter.source.rights import Finding, check
-from exporter.watch import Board, Watch
+from exporter.store import MemoryStore, StateError, Store
+from exporter.store.state_file import StateFile
+from exporter.vitals import Vitals
+from exporter.watch import Board, Plan, Watch
 from exporter.web import ListenError, WebServer, WrongAddressError, build_app
 
 log = logging.getLogger("exporter")
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except WrongAddressError as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except ListenError as error:
+    except (ListenError, StateError) as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return FAILED
 
@@ -87,6 +91,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="default: %(default)s",
     )
     add("--web.telemetry-path", dest="path", metavar="PATH", default="/metrics", help="default: %(default)s")
+    add(
+        "--state.path",
+        dest="state",
+        metavar="FILE",
+        help="where counters survive; default: state.db in $STATE_DIRECTORY",
+    )
     add("--log.level", dest="level", default="info", choices=["debug", "info", "warn", "error"])
     add("--log.format", dest="format", default="logfmt", choices=["logfmt", "json"])
     add("--version", action="version", version=f"openstack-migration-exporter {__version__}")
@@ -94,14 +104,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    configuration = load(options.config, environ)
-    return _serve_clouds(options, configuration, environ, _connect_configured)
+    return _serve_clouds(options, lambda: load(options.config, environ), environ, _connect_configured)
 
 
 def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    board = Board(_process(environ))
-    pollers = _build(load(options.config, environ), board, _connect_configured)
-    complete = Watch(pollers).poll_once()
+    configuration = load(options.config, environ)
+    store = _store(options, environ)
+    board = Board(lambda: _process(environ, store))
+    store.retain(each.name for each in configuration.clouds)
+    complete = Watch(_plans(configuration, board, store, _connect_configured)).poll_once()
     page, _ = Exposition(board.view).page("")
     sys.stdout.write(page.decode())
     return DONE if complete else FAILED
@@ -133,7 +144,8 @@ def _findings(configuration: CloudConfiguration) -> list[Finding]:
 def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     with SimulatedCloud(story_seed=1) as simulated:
         connect = connect_to(simulated.auth_url, **asdict(simulated.credentials))
-        return _serve_clouds(options, _demo_configuration(), environ, lambda _: connect, hint=_DEMO_HINT)
+        stateless = {**environ, "STATE_DIRECTORY": ""}
+        return _serve_clouds(options, _demo_configuration, stateless, lambda _: connect, hint=_DEMO_HINT)
 
 
 _DEMO_HINT = """
@@ -157,37 +169,67 @@ def _demo_configuration() -> Configuration:
 
 def _serve_clouds(
     options: argparse.Namespace,
-    configuration: Configuration,
+    configured: Callable[[], Configuration],
     environ: Mapping[str, str],
     connect: Callable[[CloudConfiguration], Connect],
     hint: str | None = None,
 ) -> int:
     """Watch the clouds and serve their pages until a signal comes."""
-    board = Board(_process(environ))
-    watch = Watch(_build(configuration, board, connect))
+    configuration, store = configured(), _store(options, environ)
+    board = Board(lambda: _process(environ, store, reload.successful))
+
+    def apply(changed: Configuration) -> None:
+        watch.change(_plans(changed, board, store, connect))
+        _arrange(changed, board, store)
+
+    reload = Reload(configured, apply, (ConfigurationError, ConnectConfigError, StateError))
+    watch = Watch(_plans(configuration, board, store, connect))
+    _arrange(configuration, board, store)
     pages = ViewPages(Exposition(board.view).page, board.view, watch.healthy, watch.ready)
     server = WebServer(build_app(pages, options.path), options.listen)
-    stop = _stop_on_signals()
+    signals = _signals()
     server.start()
     watch.start()
+    if isinstance(store, MemoryStore):
+        log.warning("counters live in memory only: a restart begins at zero; --state.path FILE lets them survive")
     log.info("listening", extra={"url": server.url, "version": __version__, "clouds": len(configuration.clouds)})
     if hint is not None:
         print(hint.format(url=server.url, path=options.path), file=sys.stderr, flush=True)
-    stop.wait()
+    while signals.get() == signal.SIGHUP:
+        reload()
     log.info("stopping")
     server.stop()
     watch.stop(within=STOP_WITHIN / 2)
+    store.close()
     return DONE
 
 
-def _build(
-    configuration: Configuration, board: Board, connect: Callable[[CloudConfiguration], Connect]
-) -> tuple[Poller, ...]:
-    """Build the poller of each cloud; raise ConnectConfigError where a cloud is not known to OpenStack's files."""
-    return tuple(
-        Poller(_settings(each), NovaCloud(connect(each), timeout=each.poll.timeout), board.publish)
-        for each in configuration.clouds
-    )
+def _arrange(configuration: Configuration, board: Board, store: Store) -> None:
+    names = [each.name for each in configuration.clouds]
+    board.arrange(names)
+    store.retain(names)
+
+
+def _store(options: argparse.Namespace, environ: Mapping[str, str]) -> Store:
+    """Return the state file that was asked for, or a store in memory where none was; raise StateError."""
+    directory = environ.get("STATE_DIRECTORY", "").split(":")[0]  # systemd.exec(5): several are separated by colons
+    path = options.state or (os.path.join(directory, "state.db") if directory else None)
+    return StateFile(path) if path else MemoryStore()
+
+
+def _plans(
+    configuration: Configuration, board: Board, store: Store, connect: Callable[[CloudConfiguration], Connect]
+) -> list[Plan]:
+    """Return how each cloud is to be watched; raise ConnectConfigError where one is not known to OpenStack's files."""
+    return [_plan(each, connect(each), board, store) for each in configuration.clouds]
+
+
+def _plan(configuration: CloudConfiguration, connect: Connect, board: Board, store: Store) -> Plan:
+    def build(vitals: Vitals | None) -> Poller:
+        cloud = NovaCloud(connect, timeout=configuration.poll.timeout)
+        return Poller(_settings(configuration), cloud, board.publish, store, vitals)
+
+    return Plan(configuration.name, configuration, build)
 
 
 def _connect_configured(configuration: CloudConfiguration) -> Connect:
@@ -213,16 +255,17 @@ def _settings(configuration: CloudConfiguration) -> Settings:
     )
 
 
-def _process(environ: Mapping[str, str]) -> Process:
+def _process(environ: Mapping[str, str], store: Store, reloaded: bool = True) -> Process:
     revision = environ.get("OPENSTACK_MIGRATION_EXPORTER_REVISION", "unknown")
-    return Process(version=__version__, revision=revision, python=platform.python_version())
+    return Process(__version__, revision, platform.python_version(), store.durable, store.errors, reloaded)
 
 
-def _stop_on_signals() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+def _signals() -> queue.SimpleQueue[int]:
+    """Return the signals that come, one after the other; a second one while the first is worked on is not lost."""
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda which, _: signals.put(which))
+    return signals
 
 
 _RUN: dict[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {

@@ -7,19 +7,20 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from exporter.domain.chronicle import Chronicle
 from exporter.domain.cloud import Answer, Cloud, CloudError, Deletion, ErrorKind
-from exporter.domain.diagnosis import Limits, Stuck, deadline_of, find_stuck
-from exporter.domain.ledger import Ledger
-from exporter.domain.lifecycle import LIVE_ROWS, LIVE_STATUSES, NEVER_UPDATED_STATUSES, UNKNOWN_STATUS, Phase
+from exporter.domain.diagnosis import Limits
+from exporter.domain.lifecycle import LIVE_STATUSES, NEVER_UPDATED_STATUSES, Phase
 from exporter.domain.migration import Migration
-from exporter.domain.names import StatusNames
+from exporter.domain.showing import cloud_view
 from exporter.domain.tracked import Tracked
-from exporter.domain.tracker import Snapshot, Tracker
-from exporter.domain.view import CloudView, LiveMigrationRecord
+from exporter.domain.tracker import Snapshot
+from exporter.domain.view import CloudView
+from exporter.store import MemoryStore, Store
 from exporter.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -89,8 +90,9 @@ class _Gathering:
 class Poller:
     """Watch one cloud: the only thing that knows the time.
 
-    `publish` receives a new view after every poll. `clock` is this machine's time, `monotonic` never jumps, `chance` returns
-    numbers in [0, 1) for jitter.
+    `publish` receives a new view after every poll. `store` keeps what must survive, and gives what survived. `vitals` are those
+    of a poller that watched the same cloud before. `clock` is this machine's time, `monotonic` never jumps, `chance` returns
+    numbers in [0, 1) for jitter. Raises StateError where what survived cannot be read.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Poller:
         settings: Settings,
         cloud: Cloud,
         publish: Callable[[CloudView], None],
+        store: Store | None = None,
+        vitals: Vitals | None = None,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -106,18 +110,21 @@ class Poller:
         self._settings = settings
         self._cloud = cloud
         self._publish = publish
+        self._store = MemoryStore() if store is None else store
         self._clock = clock
         self._monotonic = monotonic
         self._chance = chance
-        self._tracker = Tracker()
-        self._ledger = Ledger(per_host=settings.per_host)
-        self._names = StatusNames()
-        self._vitals = Vitals(settings.interval)
-        self._stuck: dict[str, Stuck] = {}
+        state = self._store.load(settings.name)
+        self._chronicle = Chronicle(settings.limits, settings.ignores, settings.per_host, state)
+        self.vitals = Vitals() if vitals is None else vitals
+        self.vitals.begin(settings.interval, state.last_success)
         self._last_lookup: dict[str, float] = {}
         self._next_sweep = self._next_deep = -math.inf
         self._failures = 0
         self._began = clock()
+        self._kept = True
+        self._change = threading.Lock()
+        self._retired = self._log_in_anew = False
         self.tried = False
         self.last_sign_of_life = monotonic()
         self._show()
@@ -138,22 +145,56 @@ class Poller:
             self.poll()
             self._rest(stop, self.pause())
 
+    def retire(self) -> None:
+        """Change and publish nothing any more; what a poll under way hears is left to whoever watches the cloud next."""
+        with self._change:
+            self._retired = True
+
+    def log_in_anew(self) -> None:
+        """Log in anew before the next poll: the credentials may be others."""
+        self._log_in_anew = True
+
     def poll(self) -> bool:
         """Poll once; return whether the poll was complete. A failed poll changes nothing but the health."""
         self.last_sign_of_life = self._monotonic()
-        self._vitals.poll_began()
-        try:
-            self._take(self._gather(self._monotonic() + self._settings.deadline))
-        except CloudError as error:
-            self._fail(error)
-        except Exception as error:  # a fault of ours must not end the watch over this cloud, nor that over others
-            log.exception("poll failed unexpectedly", extra={"cloud": self.name})
-            self._fail(CloudError(ErrorKind.PROTOCOL, f"unexpected {type(error).__name__}; the log has the traceback"))
-        self._vitals.count_requests(self._cloud.requests())
-        self.tried = True
+        heard = self._hear()
+        with self._change:
+            if self._retired:
+                return False
+            self._finish(heard)
         self.last_sign_of_life = self._monotonic()
-        self._show()
         return self._failures == 0
+
+    def _hear(self) -> _Gathering | CloudError:
+        """Ask the cloud, and return what it said or why it did not."""
+        if self._log_in_anew:
+            self._log_in_anew = False
+            self._cloud.close()
+        try:
+            return self._gather(self._monotonic() + self._settings.deadline)
+        except CloudError as error:
+            return error
+        except Exception as error:  # a fault of ours must not end the watch over this cloud, nor that over others
+            return self._unexpected(error)
+
+    def _finish(self, heard: _Gathering | CloudError) -> None:
+        """Take in what was heard, keep it, and only then show it."""
+        self.vitals.poll_began()
+        if isinstance(heard, _Gathering):
+            try:
+                self._take(heard)
+            except Exception as error:
+                heard = self._unexpected(error)
+        if isinstance(heard, CloudError):
+            self._fail(heard)
+            self._keep_what_waits()
+        self.vitals.count_requests(self._cloud.requests())
+        self.tried = True
+        self._show()
+
+    def _unexpected(self, error: Exception) -> CloudError:
+        log.exception("poll failed unexpectedly", extra={"cloud": self.name})
+        return CloudError(ErrorKind.PROTOCOL, f"unexpected {type(error).__name__}; the log has the traceback")
 
     def pause(self) -> float:
         """Return how many seconds to wait before the next poll: a little jitter, and ever longer after failures."""
@@ -164,25 +205,27 @@ class Poller:
         return longest * (0.5 + 0.5 * self._chance())
 
     def _rest(self, stop: threading.Event, seconds: float) -> None:
-        """Wait in slices, so that the page is renewed when it grows stale in the meantime."""
+        """Wait in slices: what could not be kept is tried again, and the page is renewed when it grows stale."""
         until, was_stale = self._monotonic() + seconds, self._is_stale()
         while (left := until - self._monotonic()) > 0 and not stop.wait(min(left, 5.0)):
             self.last_sign_of_life = self._monotonic()
-            if self._is_stale() and not was_stale:
-                was_stale = True
-                self._show()
+            grew_stale = self._is_stale() and not was_stale
+            was_stale = was_stale or grew_stale
+            with self._change:
+                if not self._retired and (self._keep_what_waits() or grew_stale):
+                    self._show()
 
     def _fail(self, error: CloudError) -> None:
         self._failures += 1
-        self._vitals.poll_failed(error)
+        self.vitals.poll_failed(error)
         log.warning("poll failed", extra={"cloud": self.name, "reason": error.kind.value, "error": str(error)})
 
     def _gather(self, deadline: float) -> _Gathering:
         """Ask the cloud everything that this poll needs, or raise CloudError."""
-        first = self._tracker.baseline is None
+        first = self._chronicle.tracker.baseline is None
         heard = _Gathering(self._clock(), deep=not first and self._monotonic() >= self._next_deep)
         with self._timed(heard, "open"):
-            self._vitals.reached(self._cloud.open(deadline))
+            self.vitals.reached(self._cloud.open(deadline))
         if first:
             with self._timed(heard, "baseline"):
                 answer = heard.hear(self._cloud.newest(deadline), self._clock())
@@ -199,11 +242,11 @@ class Poller:
         return heard
 
     def _sweep_is_due(self) -> bool:
-        return self._failures > 0 or self._tracker.baseline is None or self._monotonic() >= self._next_sweep
+        return self._failures > 0 or self._chronicle.tracker.baseline is None or self._monotonic() >= self._next_sweep
 
     def _sweep(self, heard: _Gathering, deadline: float) -> None:
         """Ask for every live status, in the order of the lifecycle, and for every unknown status that is live now."""
-        live = (tracked.migration for tracked in self._tracker.live.values())
+        live = (tracked.migration for tracked in self._chronicle.tracker.live.values())
         unknown = sorted({each.status for each in live if each.row.phase is Phase.UNKNOWN})
         with self._timed(heard, "sweep"):
             for status in (*LIVE_STATUSES, *unknown):
@@ -217,14 +260,14 @@ class Poller:
             heard.hear(self._cloud.changed_since(self._changes_from(heard), deadline), self._clock())
 
     def _changes_from(self, heard: _Gathering) -> float:
-        known = self._tracker.watermark
+        known = self._chronicle.tracker.watermark
         since = self._cloud_time(heard) if known is None else known
         return since - max(self._settings.overlap, self._settings.deep_overlap if heard.deep else 0.0)
 
     def _look_for_missing(self, heard: _Gathering, deadline: float) -> None:
         """Look for live records that a complete sweep does not show: by their server, then for proof of its deletion."""
         missing = sorted(
-            self._tracker.missing(heard.migrations()),
+            self._chronicle.tracker.missing(heard.migrations()),
             key=lambda each: (self._last_lookup.get(each.migration.uuid, -math.inf), each.migration.uuid),
         )
         with self._timed(heard, "lookups"):
@@ -244,36 +287,41 @@ class Poller:
         self._last_lookup[migration.uuid] = self._monotonic()
 
     def _take(self, heard: _Gathering) -> None:
-        """Take in a complete poll: the only place where what is known changes."""
+        """Take in a complete poll, and keep it: the only place where what is known changes."""
         at = self._cloud_time(heard)
-        first = self._tracker.baseline is None
+        first = self._chronicle.tracker.baseline is None
         with self._timed(heard, "track"):
             snapshot = Snapshot(heard.migrations(), at, heard.complete, heard.newest, heard.deletions)
-            events = self._tracker.observe(snapshot, at)
-            watched = {uuid: each for uuid, each in self._tracker.live.items() if not self._ignores(each)}
-            self._stuck = find_stuck(watched, self._settings.limits, at)
-            events += self._tracker.mark_stuck(sorted(self._stuck), at)
-            self._ledger.enter((each for each in events if not self._settings.ignores(each.migration)), self._names.of)
+            touched = self._chronicle.take(snapshot, at)
         if first or heard.deep:
             self._next_deep = self._monotonic() + self._settings.deep_interval
         if heard.complete:
             self._next_sweep = self._monotonic() + self._settings.sweep_interval
         self._note(heard)
+        with self._timed(heard, "keep"):
+            self._keep(touched)
+
+    def _keep(self, touched: Set[str] = frozenset()) -> None:
+        self._kept = self._store.save(self.name, self._chronicle.state(self.vitals.last_success), touched)
+
+    def _keep_what_waits(self) -> bool:
+        """Try again to keep what could not be kept; return whether that was so."""
+        waited = not self._kept
+        if waited:
+            self._keep()
+        return waited
 
     def _note(self, heard: _Gathering) -> None:
         for answer in heard.answers:
-            self._vitals.count_rejections(answer.rejections)
-            self._vitals.count_unknown_statuses(answer.migrations)
-        self._vitals.compare_clocks(heard.date, heard.heard_at)
-        self._vitals.poll_succeeded(self._clock(), heard.steps)
+            self.vitals.count_rejections(answer.rejections)
+            self.vitals.count_unknown_statuses(answer.migrations)
+        self.vitals.compare_clocks(heard.date, heard.heard_at)
+        self.vitals.poll_succeeded(self._clock(), heard.steps)
         self._failures = 0
 
     def _cloud_time(self, heard: _Gathering) -> float:
         """Return when the poll began: the earlier of the cloud's time and ours, so that no clock that runs ahead misleads."""
         return heard.begun if heard.date is None else min(heard.begun, heard.date)
-
-    def _ignores(self, tracked: Tracked) -> bool:
-        return self._settings.ignores(tracked.migration)
 
     @contextmanager
     def _timed(self, heard: _Gathering, step: str) -> Iterator[None]:
@@ -282,39 +330,19 @@ class Poller:
         heard.steps[step] = heard.steps.get(step, 0.0) + self._monotonic() - begun
 
     def _is_stale(self) -> bool:
-        return self._clock() - (self._vitals.last_success or self._began) > STALE_AFTER
+        return self._clock() - (self.vitals.last_success or self._began) > STALE_AFTER
 
     def _show(self) -> None:
-        """Publish what is known now."""
-        watched = [each for each in self._tracker.live.values() if not self._ignores(each)]
-        records = sorted((self._record(each) for each in watched), key=lambda record: record.precedence)
-        limits = self._settings.limits
-        expected = {
-            (row.migration_type, row.status): limits.expected[row.migration_type, row.status] for row in LIVE_ROWS
-        }
-        for kind, name in sorted(self._names.unknown_pairs):
-            expected[kind, name] = limits.expected[kind, UNKNOWN_STATUS]
-        self._publish(
-            CloudView(
-                cloud=self.name,
-                health=self._vitals.health(),
-                totals=self._ledger.totals(),
-                expected=expected,
-                live=tuple(records),
-                ignored=len(self._tracker.live) - len(watched),
-                series_cap=self._settings.series_cap,
-                per_host=self._settings.per_host,
-                stale=self._is_stale(),
-            )
+        """Publish what is known now, with the counters that no restart makes fall."""
+        settings = self._settings
+        view = cloud_view(
+            self.name,
+            self._chronicle,
+            settings.limits,
+            self._store.totals(self.name),
+            self.vitals.health(),
+            stale=self._is_stale(),
+            series_cap=settings.series_cap,
+            per_host=settings.per_host,
         )
-
-    def _record(self, tracked: Tracked) -> LiveMigrationRecord:
-        migration, deadline = tracked.migration, deadline_of(tracked, self._settings.limits)
-        return LiveMigrationRecord(
-            migration=migration,
-            status=self._names.of(migration.migration_type, migration.status),
-            since=tracked.stay.since,
-            deadline=None if math.isinf(deadline) else deadline,
-            stuck=self._stuck.get(migration.uuid),
-            unseen=tracked.unseen_since is not None,
-        )
+        self._publish(view)

@@ -20,8 +20,8 @@ _MOST_REMEMBERED = 10_000
 class Vitals:
     """The health of the exporter with one cloud; `health()` is what the page shows of it."""
 
-    def __init__(self, poll_interval: float) -> None:
-        self._health = Health(poll_interval=poll_interval)
+    def __init__(self) -> None:
+        self._health = Health()
         self._errors: Counter[ErrorKind] = Counter()
         self._requests: Counter[tuple[str, str]] = Counter()
         self._timings: dict[str, Timing] = {}
@@ -32,6 +32,10 @@ class Vitals:
     def last_success(self) -> float | None:
         """Return when the last complete poll ended, in seconds since the epoch; None before one."""
         return self._health.last_success
+
+    def begin(self, poll_interval: float, last_success: float | None) -> None:
+        """Note how often will be polled, in seconds, and when the last complete poll ended that is known of."""
+        self._health = replace(self._health, poll_interval=poll_interval, last_success=last_success)
 
     def health(self) -> Health:
         """Return the state of things at this moment."""

@@ -745,6 +745,7 @@ def test_the_steps_of_a_poll_are_timed() -> None:
         "look": 3.0,
         "lookups": 0.0,
         "track": 0.0,
+        "keep": 0.0,
     }
 
 

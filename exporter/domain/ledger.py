@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -54,32 +54,36 @@ class Distribution:
 class Totals:
     """Everything that was ever counted for one cloud; hosts only where they were asked for."""
 
-    started: Mapping[MigrationType, int]
-    ended: Mapping[Pair, int]
-    corrections: Mapping[tuple[MigrationType, str, str], int]
-    unobserved: Mapping[Pair, int]
-    became_stuck: Mapping[Pair, int]
-    status_durations: Mapping[Pair, Distribution]
-    move_durations: Mapping[tuple[MigrationType, Outcome], Distribution]
-    ended_per_host: Mapping[tuple[str, str, MigrationType, Outcome], int]
+    started: Mapping[MigrationType, int] = field(default_factory=dict)
+    ended: Mapping[Pair, int] = field(default_factory=dict)
+    corrections: Mapping[tuple[MigrationType, str, str], int] = field(default_factory=dict)
+    unobserved: Mapping[Pair, int] = field(default_factory=dict)
+    became_stuck: Mapping[Pair, int] = field(default_factory=dict)
+    status_durations: Mapping[Pair, Distribution] = field(default_factory=dict)
+    move_durations: Mapping[tuple[MigrationType, Outcome], Distribution] = field(default_factory=dict)
+    ended_per_host: Mapping[tuple[str, str, MigrationType, Outcome], int] = field(default_factory=dict)
+
+
+NOTHING_COUNTED = Totals()
 
 
 class Ledger:
     """The books of one cloud: every pair that is possible stands in them from the beginning, at zero."""
 
-    def __init__(self, per_host: bool = False) -> None:
+    def __init__(self, per_host: bool = False, totals: Totals = NOTHING_COUNTED) -> None:
+        """Open the books at what was counted before; `per_host` tells whether hosts are counted from now on."""
         live = [(row.migration_type, row.status) for row in LIVE_ROWS]
+        none: Mapping[Pair, int] = dict.fromkeys(live, 0)
+        moves = [(kind, outcome) for kind, outcomes in OUTCOMES.items() for outcome in outcomes]
         self._per_host = per_host
-        self._started: dict[MigrationType, int] = dict.fromkeys(MigrationType, 0)
-        self._ended: dict[Pair, int] = {(row.migration_type, row.status): 0 for row in ENDED_ROWS}
-        self._corrections: dict[tuple[MigrationType, str, str], int] = dict.fromkeys(KNOWN_CORRECTIONS, 0)
-        self._unobserved: dict[Pair, int] = dict.fromkeys(live, 0)
-        self._became_stuck: dict[Pair, int] = dict.fromkeys(live, 0)
-        self._status_durations: dict[Pair, Distribution] = dict.fromkeys(live, Distribution())
-        self._move_durations: dict[tuple[MigrationType, Outcome], Distribution] = {
-            (kind, outcome): Distribution() for kind, outcomes in OUTCOMES.items() for outcome in outcomes
-        }
-        self._ended_per_host: dict[tuple[str, str, MigrationType, Outcome], int] = {}
+        self._started = {**dict.fromkeys(MigrationType, 0), **totals.started}
+        self._ended = {**{(row.migration_type, row.status): 0 for row in ENDED_ROWS}, **totals.ended}
+        self._corrections = {**dict.fromkeys(KNOWN_CORRECTIONS, 0), **totals.corrections}
+        self._unobserved = {**none, **totals.unobserved}
+        self._became_stuck = {**none, **totals.became_stuck}
+        self._status_durations = {**dict.fromkeys(live, Distribution()), **totals.status_durations}
+        self._move_durations = {**dict.fromkeys(moves, Distribution()), **totals.move_durations}
+        self._ended_per_host = dict(totals.ended_per_host)
 
     def enter(self, events: Iterable[Event], name_of: Callable[[MigrationType, str], str]) -> None:
         """Count events; `name_of` says under which name a status is exposed that the lifecycle table does not know."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from exporter.domain.lifecycle import MigrationType, is_known
 
 #: A status of an unknown name is cut to so many characters.
@@ -14,9 +16,10 @@ OTHER = "other"
 class StatusNames:
     """The names of the statuses of one cloud: those of the lifecycle table, and the first twenty others."""
 
-    def __init__(self) -> None:
-        self._unknown: set[str] = set()
-        self.unknown_pairs: set[tuple[MigrationType, str]] = set()
+    def __init__(self, unknown_pairs: Iterable[tuple[MigrationType, str]] = ()) -> None:
+        """Begin with the pairs of unknown statuses that were seen before."""
+        self.unknown_pairs = set(unknown_pairs)
+        self._unknown = {name for _, name in self.unknown_pairs if name != OTHER}
 
     def of(self, migration_type: MigrationType, status: str) -> str:
         """Return the name that a status is exposed under; Nova's status is a free string of up to 255 characters."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 from exporter.domain.cloud import Deletion
 from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
@@ -34,6 +36,8 @@ from exporter.domain.tracked import (
 )
 
 DAY = 24 * HOUR
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 #: A record first seen ended counts only if it was created less than this long ago; older ends need not be remembered.
 END_MEMORY = 30 * DAY
@@ -75,15 +79,39 @@ class Snapshot:
     deletions: Mapping[str, Deletion] = field(default_factory=dict)
 
 
-class Tracker:
-    """All migrations of one cloud."""
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What is known of a cloud's time, in seconds since the epoch and in its own clock.
 
-    def __init__(self) -> None:
-        self.live: dict[str, Tracked] = {}
-        self.ended: dict[str, End] = {}
-        self.baseline: float | None = None
-        self.newest_update: float | None = None
-        self.last_poll_begun: float | None = None
+    Records created at or after `baseline` are new; None before a first look. `newest_update` is the newest stamp seen,
+    `last_poll_begun` when the last complete poll began, `last_sweep` when the last one that asked for all that is live did.
+    """
+
+    baseline: float | None = None
+    newest_update: float | None = None
+    last_poll_begun: float | None = None
+    last_sweep: float | None = None
+
+
+class Tracker:
+    """All migrations of one cloud.
+
+    `touched` are the records of which something may have changed since the set was last emptied.
+    """
+
+    def __init__(
+        self, times: Times = Times(), live: Mapping[str, Tracked] = _NOTHING, ended: Mapping[str, End] = _NOTHING
+    ) -> None:
+        self.times = times
+        self.live: dict[str, Tracked] = dict(live)
+        self.ended: dict[str, End] = dict(ended)
+        self.touched: set[str] = set()
+        self._resumed_from = times.last_poll_begun
+
+    @property
+    def baseline(self) -> float | None:
+        """Return the time from which on created records are new; None before a first look."""
+        return self.times.baseline
 
     @property
     def watermark(self) -> float | None:
@@ -92,10 +120,10 @@ class Tracker:
         The earlier of the newest stamp seen and the beginning of the last poll, so that no clock that runs ahead hides a
         change; but at most a day before that poll, so that a cloud where only an old record lives is not read from there.
         """
-        if self.last_poll_begun is None:
+        begun, newest = self.times.last_poll_begun, self.times.newest_update
+        if begun is None:
             return None
-        newest = self.last_poll_begun if self.newest_update is None else self.newest_update
-        return min(max(newest, self.last_poll_begun - DAY), self.last_poll_begun)
+        return min(max(begun if newest is None else newest, begun - DAY), begun)
 
     def missing(self, shown: Iterable[Migration]) -> tuple[Tracked, ...]:
         """Return the live records that are not among those shown, longest unseen last looked for first."""
@@ -106,15 +134,17 @@ class Tracker:
         """Take in a snapshot and return what happened since the one before, in an order that depends on nothing else."""
         first = self.baseline is None
         if first:
-            self.baseline = _baseline_of(snapshot)
+            self.times = replace(self.times, baseline=_baseline_of(snapshot))
         shown = _furthest(snapshot.migrations if snapshot.newest is None else (*snapshot.migrations, snapshot.newest))
         events: list[Event] = []
         for migration in sorted(shown.values(), key=lambda each: (each.created_at, each.uuid)):
             events += self._take(migration, at, first)
         if snapshot.complete:
+            self._leave_out_unwatched_time(snapshot.begun)
             events += self._take_absences(shown, snapshot.deletions, at)
             self._forget_old_ends(shown, at)
-        self._advance_watermark(snapshot)
+        self.touched.update(uuid for uuid in shown if uuid in self.live)
+        self._advance_watermark(snapshot, at)
         return events
 
     def mark_stuck(self, stuck: Iterable[str], at: float) -> list[Event]:
@@ -129,6 +159,7 @@ class Tracker:
             if status in tracked.stuck_in:
                 continue
             self.live[uuid] = replace(tracked, stuck_in=tracked.stuck_in | {status})
+            self.touched.add(uuid)
             if tracked.counted or tracked.first_seen != at:
                 events.append(BecameStuck(tracked.migration, status))
         return events
@@ -154,6 +185,7 @@ class Tracker:
         if migration.row.live or migration.status == end.status or migration.stamp - end.stamp < SAME_END:
             return []
         self.ended[migration.uuid] = replace(end, status=migration.status, stamp=migration.stamp)
+        self.touched.add(migration.uuid)
         return [Corrected(migration, end.status, migration.status)] if end.counted else []
 
     def _take_new(self, migration: Migration, at: float, first: bool) -> list[Event]:
@@ -194,6 +226,14 @@ class Tracker:
         self._remember_end(migration, migration.status, migration.stamp, counted=True)
         return [*events, Ended(migration, migration.status, migration.row.outcome or Outcome.UNKNOWN)]
 
+    def _leave_out_unwatched_time(self, begun: float) -> None:
+        """Count the time before a restart, in which nobody looked, not as one in which records were not shown."""
+        watched, self._resumed_from = self._resumed_from, None
+        gap = 0.0 if watched is None else max(0.0, begun - watched)
+        for uuid, tracked in self.live.items():
+            if gap and tracked.unseen_since is not None:
+                self.live[uuid] = replace(tracked, unseen_since=tracked.unseen_since + gap)
+
     def _take_absences(
         self, shown: Mapping[str, Migration], deletions: Mapping[str, Deletion], at: float
     ) -> list[Event]:
@@ -210,6 +250,7 @@ class Tracker:
                 events += self._delete(tracked, None, Outcome.UNKNOWN, at)
             else:
                 self.live[uuid] = replace(tracked, unseen_since=unseen_since)
+                self.touched.add(uuid)
         return events
 
     def _delete(self, tracked: Tracked, when: float | None, outcome: Outcome, at: float) -> list[Event]:
@@ -224,6 +265,7 @@ class Tracker:
 
     def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
         self.ended[migration.uuid] = End(status, stamp, migration.created_at, counted)
+        self.touched.add(migration.uuid)
 
     def _forget_old_ends(self, shown: Mapping[str, Migration], at: float) -> None:
         """Forget ends that could not be counted again: their records were created too long ago.
@@ -233,12 +275,14 @@ class Tracker:
         old = [uuid for uuid, end in self.ended.items() if at - end.created_at >= END_MEMORY and uuid not in shown]
         for uuid in old:
             del self.ended[uuid]
+        self.touched.update(old)
 
-    def _advance_watermark(self, snapshot: Snapshot) -> None:
+    def _advance_watermark(self, snapshot: Snapshot, at: float) -> None:
         stamps = [each.updated_at for each in snapshot.migrations if each.updated_at is not None]
-        if stamps:
-            self.newest_update = max(max(stamps), self.newest_update or -math.inf)
-        self.last_poll_begun = snapshot.begun
+        known = self.times.newest_update
+        newest = max(stamps, default=known) if known is None else max([*stamps, known])
+        swept = at if snapshot.complete else self.times.last_sweep
+        self.times = replace(self.times, newest_update=newest, last_poll_begun=snapshot.begun, last_sweep=swept)
 
 
 def _baseline_of(snapshot: Snapshot) -> float:

@@ -40,7 +40,7 @@ class Watcher:
         )
         (defaults,) = load(None, {}).clouds
         limits = Limits(defaults.thresholds, defaults.live_migration.no_progress)
-        board = Board(Process("test", "test", "test"))
+        board = Board(lambda: Process("test", "test", "test"))
         self.nova = NovaCloud(connect, timeout=75.0)
         self.poller = Poller(
             replace(Settings("real", limits, sweep_interval=0.0), **settings), self.nova, board.publish
