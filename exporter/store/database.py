@@ -23,6 +23,9 @@ _PATIENCE = 5.0
 _JOURNAL = "-journal"
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
+#: After these a connection is as good as before: there is no room, or somebody reads for long.
+_PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
 Identity = tuple[int, int]
 
 
@@ -92,7 +95,6 @@ class Database:
         self._lock = Lock(f"{path}.lock")
         self._connection: sqlite3.Connection | None = None
         self._opened: Identity | None = None
-        self._checked: Identity | None = None
 
     def open_to_read(self) -> sqlite3.Connection | None:
         """Return a connection to what is there, None where nothing is; raise StateError where it cannot be read."""
@@ -125,10 +127,8 @@ class Database:
         if fault is not None:
             self.set_aside(fault)
         self._connection = self._current()
-        opened = identity_of(self.path)
-        if opened != self._opened:
-            self.generation += 1
-        self._opened = self._checked = opened
+        self._opened = identity_of(self.path)
+        self.generation += 1
         return self._connection
 
     def set_aside(self, fault: str) -> None:
@@ -167,17 +167,15 @@ class Database:
 
     def _fault(self) -> str | None:
         """Return why the file is not one of ours, or None where it is, or is not there."""
-        if not _size_of(self.path) or identity_of(self.path) == self._checked:
+        if not _size_of(self.path):
             return None
-        connection = self._connection_to_it()
         try:
-            return self._fault_in(connection)
+            with contextlib.closing(self._connection_to_it()) as connection:
+                return self._fault_in(connection)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             return "corrupt"
-        finally:
-            connection.close()
 
     def _fault_in(self, connection: sqlite3.Connection) -> str | None:
         tables = _single(connection, "SELECT count(*) FROM sqlite_master")
@@ -242,9 +240,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Tell whether an error means that the file is damaged, and not that the disk refuses."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DAMAGED
+    return _code(error) in _DAMAGED
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether an error leaves the connection as good as it was."""
+    return _code(error) in _PASSING
+
+
+def _code(error: Exception) -> int:
+    """Return the primary code of an error (https://www.sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def identity_of(path: str) -> Identity | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from exporter.domain.ledger import NOTHING_COUNTED, Totals
 from exporter.domain.state import UNKNOWN, CloudState
 from exporter.store import StateError, statements
-from exporter.store.database import Database, StateLockedError, is_damage
+from exporter.store.database import Database, StateLockedError, is_damage, is_passing
 from exporter.store.rows import MIGRATIONS, Row, counter_rows, distribution_rows, end_row, live_row, unknown_rows
 from exporter.store.statements import Changes
 
@@ -157,8 +157,9 @@ class StateFile:
     def _fail(self, error: Exception) -> None:
         self._writable = False
         self._failures += 1
-        self._database.disconnect()
-        if isinstance(error, sqlite3.Error) and is_damage(error):
+        if not is_passing(error):
+            self._database.disconnect()
+        if is_damage(error):
             self._set_damaged_aside()
         if str(error) != self._last_failure:
             self._last_failure = str(error)
