@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from exporter.domain.chronicle import Chronicle
 from exporter.domain.diagnosis import Limits, deadline_of
-from exporter.domain.ledger import Totals
+from exporter.domain.ledger import Ledger, Totals
 from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_STATUS, MigrationType
 from exporter.domain.names import StatusNames
 from exporter.domain.tracked import Tracked
@@ -18,7 +18,10 @@ def cloud_view(
     cloud: str, chronicle: Chronicle, limits: Limits, totals: Totals, health: Health, *, stale: bool, series_cap: int,
     per_host: bool,
 ) -> CloudView:  # fmt: skip
-    """Return the view of a cloud; `totals` are the counters that may be shown, which may lag behind the chronicle's."""
+    """Return the view of a cloud; `totals` are the counters that may be shown, which may lag behind the chronicle's.
+
+    Every pair that is possible is there, at zero where nothing was counted.
+    """
     watched = chronicle.watched()
     records = sorted(
         (_record(each, chronicle, limits) for each in watched.values()), key=lambda record: record.precedence
@@ -26,7 +29,7 @@ def cloud_view(
     return CloudView(
         cloud=cloud,
         health=health,
-        totals=totals,
+        totals=Ledger(totals=totals).totals(),
         expected=_expected(limits, chronicle.names),
         live=tuple(records),
         ignored=len(chronicle.tracker.live) - len(watched),

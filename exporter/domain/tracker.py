@@ -63,6 +63,11 @@ class End:
     created_at: float
     counted: bool
 
+    @property
+    def newest(self) -> float:
+        """Return the later of its record's creation and of the end itself."""
+        return max(self.created_at, self.stamp)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -268,11 +273,12 @@ class Tracker:
         self.touched.add(migration.uuid)
 
     def _forget_old_ends(self, shown: Mapping[str, Migration], at: float) -> None:
-        """Forget ends that could not be counted again: their records were created too long ago.
+        """Forget ends that could not be counted again: their records were created too long ago, and ended as long ago.
 
-        Not while they are shown: the stale twin of a cross-cell move may live on, and would begin anew.
+        What was given up with a cell that was down for long comes back with it, and would begin anew. Not while they are
+        shown: the stale twin of a cross-cell move may live on, and would begin anew too.
         """
-        old = [uuid for uuid, end in self.ended.items() if at - end.created_at >= END_MEMORY and uuid not in shown]
+        old = [uuid for uuid, end in self.ended.items() if at - end.newest >= END_MEMORY and uuid not in shown]
         for uuid in old:
             del self.ended[uuid]
         self.touched.update(old)

@@ -35,7 +35,7 @@ class _Book:
 
     `rows` are the live records, `counts` the rows of counters and `totals` the counters as they are on disk. `touched` are the
     records that may differ from that; `doubtful` that they may differ from `rows` too, for nobody knows how far a failed
-    write came; `whole` that the disk may hold anything, so that everything must be written anew.
+    write came; `whole` that the disk may hold anything, so that everything must be written anew; `pending` that a write waits.
     """
 
     state: CloudState
@@ -108,13 +108,14 @@ class StateFile:
         book = self._books.get(cloud) or self._books.setdefault(cloud, _Book(state, NOTHING_COUNTED))
         book.state = state
         book.touched |= touched
-        book.pending = True
         if not self._turn.acquire(timeout=LONGEST_TURN):
+            book.pending = True
             return False
         try:
-            return self._try(lambda: self._write(cloud))
+            book.pending = not self._try(lambda: self._write(cloud))
         finally:
             self._turn.release()
+        return not book.pending
 
     def totals(self, cloud: str) -> Totals:
         """Return the counters of a cloud that are on disk."""
