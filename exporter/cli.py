@@ -20,7 +20,8 @@ from exporter.domain.diagnosis import Limits
 from exporter.domain.view import Process
 from exporter.metrics.exposition import Exposition
 from exporter.pages import ViewPages
-from exporter.poller import Poller, Settings
+from exporter.poller import Poller
+from exporter.questions import Settings
 from exporter.reload import Reload
 from exporter.source.connect import Connect, connect_named, connect_to, require_known
 from exporter.source.errors import ConnectConfigError

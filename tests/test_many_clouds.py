@@ -22,7 +22,8 @@ from prometheus_client.samples import Sample
 from exporter.demo.cloud import SimulatedCloud
 from exporter.domain.cloud import Answer
 from exporter.domain.view import Process
-from exporter.poller import Poller, Settings
+from exporter.poller import Poller
+from exporter.questions import Settings
 from exporter.vitals import Vitals
 from exporter.watch import Board, Plan, Watch
 from tests.running import Exporter, eventually

@@ -14,7 +14,8 @@ from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import LIVE_ROWS, LIVE_STATUSES, UNKNOWN_STATUS, MigrationType, Reason
 from exporter.domain.migration import Migration
 from exporter.domain.view import CloudView
-from exporter.poller import LOOKUPS_PER_SWEEP, STALE_AFTER, Poller, Settings
+from exporter.poller import STALE_AFTER, Poller
+from exporter.questions import LOOKUPS_PER_SWEEP, Settings
 from tests.domain.records import DAY, EVACUATION, HOUR, LIVE, RESIZE, record
 
 EXPECTED = {
