@@ -15,7 +15,8 @@ from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import MigrationType, row_of
 from exporter.domain.view import Process
 from exporter.metrics.exposition import Exposition
-from exporter.poller import Poller, Settings
+from exporter.poller import Poller
+from exporter.questions import Settings
 from exporter.source.connect import connect_to
 from exporter.source.nova import NovaCloud
 from exporter.watch import Board
