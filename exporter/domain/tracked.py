@@ -24,6 +24,9 @@ REUSE_GAP = HOUR
 #: Nova writes a running live migration about so often (nova/conf/libvirt.py, `live_migration_monitor_interval`).
 HEARTBEAT_PERIOD = 5.0
 
+#: Databases that keep whole seconds round them, so that an end may seem to lie so many seconds before its beginning.
+ROUNDING = 1.0
+
 #: A duration counts as proven if what is uncertain of it is at most this share of it.
 TOLERANCE = 0.1
 
@@ -210,5 +213,10 @@ def move_end_events(tracked: Tracked, migration: Migration) -> list[Event]:
     row = migration.row
     if tracked.move_over or not row.finishes_move or not tracked.created_proven:
         return []
-    seconds = migration.stamp - migration.created_at
-    return [MoveEnded(migration, row.outcome or Outcome.UNKNOWN, max(0.0, seconds))]
+    return move_duration(migration, row.outcome or Outcome.UNKNOWN, migration.stamp)
+
+
+def move_duration(migration: Migration, outcome: Outcome, ended: float) -> list[Event]:
+    """Return the end of a move; none where it would lie before its beginning, for then a clock was set in between."""
+    seconds = ended - migration.created_at
+    return [] if seconds < -ROUNDING else [MoveEnded(migration, outcome, max(0.0, seconds))]

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from exporter.domain.cloud import Deletion
-from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
+from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left
 from exporter.domain.lifecycle import (
     DELETED,
     HOUR,
@@ -29,6 +29,7 @@ from exporter.domain.tracked import (
     found,
     goes_on,
     left_events,
+    move_duration,
     move_end_events,
     passed_statuses,
     stayed,
@@ -265,7 +266,7 @@ class Tracker:
         self._remember_end(migration, DELETED, at if when is None else when, counted=True)
         events: list[Event] = [Left(migration, migration.status, deleted_after(tracked, when))]
         if when is not None and not tracked.move_over and tracked.created_proven:
-            events.append(MoveEnded(migration, outcome, max(0.0, when - migration.created_at)))
+            events += move_duration(migration, outcome, when)
         return [*events, Ended(migration, DELETED, outcome)]
 
     def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
@@ -294,12 +295,15 @@ class Tracker:
 def _baseline_of(snapshot: Snapshot) -> float:
     """Return the time from which on created records are new: that of the newest record, or just after it.
 
-    What was created in the same second as a newest record long past was there before the first look.
+    What was created in the same second as a newest record long past was there before the first look. A newest record from the
+    future, written by a clock that ran ahead, must not hide what begins until then.
     """
     if snapshot.newest is None:
         return -math.inf
     created = snapshot.newest.created_at
-    return created if snapshot.begun - created < SAME_MOMENT else math.nextafter(created, math.inf)
+    if snapshot.begun - created < SAME_MOMENT:
+        return min(created, snapshot.begun)
+    return math.nextafter(created, math.inf)
 
 
 def _furthest(migrations: Iterable[Migration]) -> dict[str, Migration]:
