@@ -1,4 +1,4 @@
-"""The command line: the only room that builds things and puts them together."""
+"""The program: the only room that builds things and puts them together."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from exporter.config import CloudConfiguration, Configuration, ConfigurationErro
 from exporter.demo.cloud import SimulatedCloud
 from exporter.domain.diagnosis import Limits
 from exporter.domain.view import Process
+from exporter.flags import parse
 from exporter.metrics.exposition import Exposition
 from exporter.pages import ViewPages
 from exporter.poller import Poller
@@ -31,24 +32,17 @@ from exporter.store import MemoryStore, StateError, Store
 from exporter.store.state_file import StateFile
 from exporter.vitals import Vitals
 from exporter.watch import Board, Plan, Watch
-from exporter.web import ListenError, WebServer, WrongAddressError, build_app
+from exporter.web import WrongAddressError, build_app
+from exporter.web_config import WebConfigError
+from exporter.web_security import Security
+from exporter.web_server import ListenError, WebServer
 
 log = logging.getLogger("exporter")
-
-#: Where the page is unless --web.listen-address says otherwise: on this machine only.
-LISTEN = "127.0.0.1:19180"
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
 #: Everything must have stopped within this many seconds of a signal.
 STOP_WITHIN = 4.0
-
-_COMMANDS = {
-    "serve": "poll the clouds and serve their metrics (the default)",
-    "once": "poll every cloud once, print the metrics, exit",
-    "check": "check the configuration and what each cloud allows; print what is missing",
-    "demo": "serve the metrics of a simulated cloud inside this process; needs neither OpenStack nor configuration",
-}
 
 #: A faster clock for the demo: its moves take seconds, not minutes.
 _DEMO_THRESHOLD = 20.0
@@ -56,12 +50,12 @@ _DEMO_THRESHOLD = 20.0
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run a subcommand; return 0 when done, 1 when it failed, 2 for wrong usage or configuration."""
-    options = _parse(arguments)
+    options = parse(arguments)
     logs.configure(options.level, options.format, sys.stderr)
     command: Callable[[argparse.Namespace, Mapping[str, str]], int] = _RUN[options.command]
     try:
         return command(options, environ)
-    except (ConfigurationError, ConnectConfigError) as error:
+    except (ConfigurationError, ConnectConfigError, WebConfigError) as error:
         print(f"openstack-migration-exporter: wrong configuration:\n{error}", file=sys.stderr)
         return WRONG_USAGE
     except WrongAddressError as error:
@@ -70,38 +64,6 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except (ListenError, StateError) as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return FAILED
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    commands = "\n".join(f"  {name:8}{text}" for name, text in _COMMANDS.items())
-    parser = argparse.ArgumentParser(
-        prog="openstack-migration-exporter",
-        description="Prometheus exporter for the migrations of OpenStack Nova.",
-        epilog=f"commands:\n{commands}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("command", nargs="?", default="serve", choices=_COMMANDS, metavar="command", help="see below")
-    add = parser.add_argument
-    add("--config.file", dest="config", metavar="FILE", help="YAML configuration; without it, one cloud from OS_*")
-    add(
-        "--web.listen-address",
-        dest="listen",
-        metavar="HOST:PORT",
-        default="127.0.0.1:19180",
-        help="default: %(default)s",
-    )
-    add("--web.telemetry-path", dest="path", metavar="PATH", default="/metrics", help="default: %(default)s")
-    add(
-        "--state.path",
-        dest="state",
-        metavar="FILE",
-        help="where counters survive; default: state.db in $STATE_DIRECTORY",
-    )
-    add("--log.level", dest="level", default="info", choices=["debug", "info", "warn", "error"])
-    add("--log.format", dest="format", default="logfmt", choices=["logfmt", "json"])
-    add("--version", action="version", version=f"openstack-migration-exporter {__version__}")
-    return parser.parse_args(arguments)
 
 
 def _serve(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -122,6 +84,9 @@ def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configuration = load(options.config, environ)
     print(f"configuration: ok, {len(configuration.clouds)} cloud(s)")
+    if options.web_config:
+        Security(options.web_config)
+        print("web configuration: ok")
     good = True
     for each in configuration.clouds:
         print(f"{each.name}:")
@@ -187,7 +152,9 @@ def _serve_clouds(
     watch = Watch(_plans(configuration, board, store, connect))
     _arrange(configuration, board, store)
     pages = ViewPages(Exposition(board.view).page, board.view, watch.healthy, watch.ready)
-    server = WebServer(build_app(pages, options.path), options.listen)
+    app = build_app(pages, options.path, reload if options.lifecycle else None)
+    security = Security(options.web_config) if options.web_config else None
+    server = WebServer(app, options.listen, security=security)
     signals = _signals()
     server.start()
     watch.start()

@@ -1,4 +1,4 @@
-"""The page for people: plain HTML that works without JavaScript. Every value on it is escaped in one place."""
+"""The page for people: plain HTML that works without JavaScript. Every value on it is made harmless in one place."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
+
+from exporter.strangers import printable
 
 #: Rows of migrations; a page of more is of no use to people, and the metrics have them all.
 MOST_ROWS = 500
@@ -52,7 +54,7 @@ class StatusPage:
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse;margin:0 0 1rem}"
     "caption{font-weight:bold;text-align:left}"
-    "th,td{border:1px solid;padding:.2rem .6rem;text-align:left;vertical-align:top}"
+    "th,td{border:1px solid;padding:.2rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
 )
 
 _CLOUD_HEADS = ("cloud", "up", "last success", "error")
@@ -64,13 +66,13 @@ def landing_page(page: StatusPage, telemetry_path: str) -> tuple[bytes, str]:
     title = f"openstack-migration-exporter {page.version}"
     live = sorted(page.migrations, key=lambda each: (each.stuck is None, each.since, each.migration_id))
     links = ", ".join(
-        f'<a href="{escape(path)}">{escape(path)}</a>' for path in (telemetry_path, "/-/healthy", "/-/ready")
+        f'<a href="{_harmless(path)}">{_harmless(path)}</a>' for path in (telemetry_path, "/-/healthy", "/-/ready")
     )
     stuck = sum(each.stuck is not None for each in live)
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(title)}</h1><p>{links}</p>",
+        f"<title>{_harmless(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{_harmless(title)}</h1><p>{links}</p>",
         _table("Clouds", _CLOUD_HEADS, (_cloud_cells(each, page.at) for each in page.clouds)),
         _table(
             f"Live migrations: {len(live)}, of them stuck: {stuck}",
@@ -78,10 +80,9 @@ def landing_page(page: StatusPage, telemetry_path: str) -> tuple[bytes, str]:
             (_migration_cells(each, page.at) for each in live[:MOST_ROWS]),
         ),
         f"<p>{len(live) - MOST_ROWS} more are not shown.</p>" if len(live) > MOST_ROWS else "",
-        f"<p>Made at {escape(_moment(page.at))}.</p></body></html>\n",
+        f"<p>Made at {_moment(page.at)}.</p></body></html>\n",
     ]
-    # A lone surrogate in a name cannot be encoded; it must not cost the page.
-    return "\n".join(part for part in parts if part).encode(errors="replace"), "text/html; charset=utf-8"
+    return "\n".join(part for part in parts if part).encode(), "text/html; charset=utf-8"
 
 
 def _cloud_cells(each: CloudStatus, at: float) -> tuple[str, ...]:
@@ -107,14 +108,27 @@ def _migration_cells(each: MigrationStatus, at: float) -> tuple[str, ...]:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; the only place where values become HTML."""
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+    head = "".join(f'<th scope="col">{_harmless(each)}</th>' for each in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{_harmless(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f"<table><caption>{_harmless(caption)}</caption><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>"
+    )
+
+
+def _harmless(value: str) -> str:
+    """Return a value as HTML; the only place where values become it.
+
+    Control characters, marks that turn the direction of a line and half surrogates are shown as escapes. A cell is a
+    paragraph of its own (CSS 2.1, 8.6), so that what is written from right to left stays within it.
+    """
+    return escape(printable(value))
 
 
 def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):  # a stamp of Nova may lie at the very end of the calendar
+        return "beyond the calendar"
 
 
 def _age(seconds: float) -> str:

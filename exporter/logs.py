@@ -1,4 +1,4 @@
-"""Log lines: one for each record whatever it contains, as logfmt or JSON."""
+"""Log lines: one for each record whatever it contains, as logfmt or JSON, and no secret in any."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TextIO
 
+from exporter.strangers import printable, redact
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 #: Loggers of libraries. They are never heard below INFO: at DEBUG keystoneauth and urllib3 write whole requests, and
-#: with them tokens and passwords.
+#: with them tokens and passwords. Their warnings still quote the auth_url (keystoneauth1/identity/generic/base.py,
+#: `_do_create_plugin`) and headers (urllib3/connection.py, `getresponse`): what looks like a secret is hidden in every line.
 LIBRARIES = (
     "asyncio",
     "dogpile",
@@ -93,15 +96,14 @@ def _message(record: logging.LogRecord) -> str:
 
 def _text(value: object) -> str:
     try:
-        return str(value)
+        return redact(str(value))
     except Exception:  # as above
         return f"<unprintable {type(value).__name__}>"
 
 
 def _quoted(text: str) -> str:
     """Return a text in quotes and on one line: whatever breaks, moves or turns a line around is escaped."""
-    quoted = json.dumps(text, ensure_ascii=False)
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in quoted)
+    return printable(json.dumps(text, ensure_ascii=False))
 
 
 def _logfmt(fields: _Fields) -> str:

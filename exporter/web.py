@@ -6,28 +6,25 @@ Nothing here asks OpenStack anything: every answer is made from what the pollers
 from __future__ import annotations
 
 import asyncio
-import errno
 import gzip
-import logging
 import re
-import socket
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from exporter.landing import CloudStatus, MigrationStatus, StatusPage, landing_page
+from exporter.web_connections import Bounds
+from exporter.web_security import Security
+from exporter.web_server import ListenError, WebServer, WrongAddressError, parse_address
 
 __all__ = [
     "Bounds",
@@ -35,6 +32,7 @@ __all__ = [
     "ListenError",
     "MigrationStatus",
     "Pages",
+    "Security",
     "StatusPage",
     "WebServer",
     "WrongAddressError",
@@ -42,51 +40,18 @@ __all__ = [
     "parse_address",
 ]
 
-log = logging.getLogger(__name__)
-
 #: Pages made at the same time; more would only share the interpreter and multiply the memory.
 MOST_PAGES_AT_ONCE = 4
 
-#: Bytes of a request's head; a Prometheus sends some 300, and none of our pages takes a body.
-LONGEST_HEAD = 16_384
-
-#: Connections that wait to be accepted: the usual limit of the kernel is far above what Prometheus ever opens at once.
-BACKLOG = 128
-
-#: Seconds an idle connection is kept: more than the usual scrape intervals, so that no scrape need connect anew.
-KEEP_ALIVE = 75
-
-#: Seconds that answers under way are given when the server stops; Prometheus comes again, and all must end within 5.
-GRACE = 2
-
-_LONGEST_STOP = 4.5
-_START_WITHIN = 10.0
 _WORTH_COMPRESSING = 500
 #: Half the time of zlib's default for a tenth more bytes.
 _COMPRESSION = 4
 
-_ADDRESS = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>[0-9]{1,5})")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
+_OWN_PATHS = ("/-/healthy", "/-/ready", "/-/reload")
 
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much clients may take.
-
-    `connections`: a Prometheus needs one; each costs a file descriptor, of which the usual limit is 1,024.
-    `silence`: seconds in which a connection must have got one whole answer; above KEEP_ALIVE and any scrape timeout.
-    """
-
-    connections: int = 256
-    silence: float = 120.0
-
-
-class ListenError(Exception):
-    """The server cannot listen; the message says where and why."""
-
-
-class WrongAddressError(ListenError):
-    """What was asked for is no address, or no path, at all."""
+Verdict = tuple[bool, str]
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Pages(Protocol):
@@ -100,53 +65,83 @@ class Pages(Protocol):
         """Return what the page for people shows."""
         ...
 
-    def healthy(self) -> tuple[bool, str]:
+    def healthy(self) -> Verdict:
         """Tell whether the process does its work, and in one line what it does not."""
         ...
 
-    def ready(self) -> tuple[bool, str]:
+    def ready(self) -> Verdict:
         """Tell whether the metrics can be relied on, and in one line why not."""
         ...
 
 
-def build_app(pages: Pages, telemetry_path: str = "/metrics") -> Starlette:
+def build_app(pages: Pages, telemetry_path: str = "/metrics", reload: Callable[[], Verdict] | None = None) -> Starlette:
     """Return the application; without a page for people where the metrics themselves are at `/`.
 
-    Raises WrongAddressError where the telemetry path is none or another page's.
+    `reload` reads the configuration again, tells whether that went well, and in one line what came of it; without it,
+    nobody can ask for that. Raises WrongAddressError where the telemetry path is none or another page's.
     """
-    routes = [
-        Route("/-/healthy", _line_of_text(pages.healthy), methods=["GET"]),
-        Route("/-/ready", _line_of_text(pages.ready), methods=["GET"]),
-    ]
-    if not _PATH.fullmatch(telemetry_path) or telemetry_path in [route.path for route in routes]:
+    if not _PATH.fullmatch(telemetry_path) or telemetry_path in _OWN_PATHS:
         raise WrongAddressError(f"cannot serve the metrics at {telemetry_path!r}: write a path such as /metrics")
     turn = asyncio.Semaphore(MOST_PAGES_AT_ONCE)
-
-    async def metrics(request: Request) -> Response:
-        accept = ", ".join(request.headers.getlist("accept"))
-        async with turn:
-            return await run_in_threadpool(_answer, request.headers, lambda: pages.metrics(accept))
-
-    async def landing(request: Request) -> Response:
-        async with turn:
-            return await run_in_threadpool(
-                _answer, request.headers, lambda: landing_page(pages.status(), telemetry_path)
-            )
-
-    routes.append(Route(telemetry_path, metrics, methods=["GET"]))
+    routes = [
+        Route("/-/healthy", _line_of_text(pages.healthy)),
+        Route("/-/ready", _line_of_text(pages.ready)),
+        Route(telemetry_path, _page(lambda asked: pages.metrics(", ".join(asked.getlist("accept"))), turn)),
+    ]
     if telemetry_path != "/":
-        routes.append(Route("/", landing, methods=["GET"]))
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse})
+        routes.append(Route("/", _page(lambda _: landing_page(pages.status(), telemetry_path), turn)))
+    if reload is not None:
+        routes.append(Route("/-/reload", _reloading(reload), methods=["POST"]))
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _refuse}, middleware=[Middleware(_PathsAsWritten)]
+    )
     app.router.redirect_slashes = False
     return app
 
 
-def _line_of_text(ask: Callable[[], tuple[bool, str]]) -> Callable[[Request], Response]:
-    def endpoint(_: Request) -> Response:
-        good, words = ask()
-        return PlainTextResponse(f"{words}\n", 200 if good else 503, {"Cache-Control": "no-store"})
+class _PathsAsWritten:
+    """Looks a path up as the client wrote it: none of ours needs an escape, so whoever uses one is up to something."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
+
+
+def _page(make: Callable[[Headers], tuple[bytes, str]], turn: asyncio.Semaphore) -> _Endpoint:
+    """Return what answers with a page, once it is its turn."""
+
+    async def endpoint(request: Request) -> Response:
+        async with turn:
+            if await request.is_disconnected():
+                return Response()  # nobody waits for it any more
+            return await run_in_threadpool(_answer, request.headers, make)
 
     return endpoint
+
+
+def _line_of_text(ask: Callable[[], Verdict]) -> _Endpoint:
+    async def endpoint(_: Request) -> Response:
+        return _verdict(ask(), 503)
+
+    return endpoint
+
+
+def _reloading(reload: Callable[[], Verdict]) -> _Endpoint:
+    """Return what reloads, for one client after the other."""
+    turn = asyncio.Lock()
+
+    async def endpoint(_: Request) -> Response:
+        async with turn:
+            return _verdict(await run_in_threadpool(reload), 500)
+
+    return endpoint
+
+
+def _verdict(verdict: Verdict, otherwise: int) -> Response:
+    good, words = verdict
+    return PlainTextResponse(f"{words}\n", 200 if good else otherwise, {"Cache-Control": "no-store"})
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -156,9 +151,9 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error.status_code} {error.detail}\n", error.status_code, headers)
 
 
-def _answer(asked: Headers, make: Callable[[], tuple[bytes, str]]) -> Response:
+def _answer(asked: Headers, make: Callable[[Headers], tuple[bytes, str]]) -> Response:
     """Return a page, compressed where the client allows it."""
-    body, content_type = make()
+    body, content_type = make(asked)
     headers = {
         "Content-Type": content_type,
         "Vary": "Accept, Accept-Encoding",
@@ -179,130 +174,3 @@ def _allows_gzip(accepted: str) -> bool:
         coding, *parameters = (part.strip() for part in each.split(";"))
         weights[coding] = not any(re.fullmatch(r"q=0(\.0*)?", parameter.replace(" ", "")) for parameter in parameters)
     return weights.get("gzip", weights.get("*", False))
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Return host and port of `host:port`, `:port` (every interface) or `[::1]:port`.
-
-    Raises WrongAddressError for anything else.
-    """
-    match = _ADDRESS.fullmatch(address)
-    if match is None or int(match["port"]) > 65_535:
-        raise WrongAddressError(f"{address!r} is no address to listen on: write host:port, :port or [::1]:port")
-    return match["literal"] or match["host"] or "", int(match["port"])
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; no host means every interface of both families, where there are both."""
-    if not host:
-        try:
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-                raise
-            return socket.create_server(("", port), backlog=BACKLOG)
-    family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(place[:2], family=family, backlog=BACKLOG)
-
-
-class _Connection(H11Protocol):
-    """A connection that is closed when nothing comes of it.
-
-    uvicorn itself waits without end for a client that connects and is silent, or sends half a request, or does not read
-    its answer, and refuses no connection before it has sent a request.
-    """
-
-    bounds: ClassVar[Bounds]
-    _watchdog: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        super().connection_made(transport)
-        self._watch()
-        if len(self.connections) > self.bounds.connections:
-            transport.abort()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._unwatch()
-
-    def _watch(self) -> None:
-        self._unwatch()
-        self._watchdog = self.loop.call_later(self.bounds.silence, self.transport.abort)
-
-    def _unwatch(self) -> None:
-        if self._watchdog is not None:
-            self._watchdog.cancel()
-
-
-class WebServer:
-    """The application at an address, served by a thread of its own."""
-
-    def __init__(self, app: Starlette, address: str, bounds: Bounds = Bounds()) -> None:
-        """Prepare to listen at an address as parse_address reads it; raise WrongAddressError where it is none."""
-        self._host, self._port = parse_address(address)
-        self._server = uvicorn.Server(_server_config(app, bounds))
-        self._thread: threading.Thread | None = None
-
-    @property
-    def port(self) -> int:
-        """Return the port that is listened on; after the start the one that the system chose where 0 was asked for."""
-        return self._port
-
-    @property
-    def url(self) -> str:
-        """Return an address for a browser on this machine."""
-        host = "localhost" if self._host in ("", "0.0.0.0", "::") else self._host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    def start(self) -> None:
-        """Listen, and return once requests are answered; raise ListenError where that is not possible."""
-        try:
-            listening = _bind(self._host, self._port)
-        except (OSError, UnicodeError) as error:
-            raise ListenError(f"cannot listen on {self._host}:{self._port}: {_reason(error)}") from error
-        self._port = listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._server.run, args=([listening],), name="web", daemon=True)
-        self._thread.start()
-        until = time.monotonic() + _START_WITHIN
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > until:
-                raise ListenError("the web server did not start")
-            time.sleep(0.01)
-
-    def stop(self) -> None:
-        """Stop within five seconds, whatever connections are open; answers under way get GRACE seconds."""
-        self._server.should_exit = True
-        if self._thread is not None:
-            self._thread.join(_LONGEST_STOP)
-        if self._thread is not None and self._thread.is_alive():
-            log.warning("an answer is still being made; it is left behind")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return "the port is in use by another program"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _server_config(app: Starlette, bounds: Bounds) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=type("_BoundConnection", (_Connection,), {"bounds": bounds}),
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=BACKLOG,
-        limit_concurrency=bounds.connections + 1,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
-    )

@@ -9,7 +9,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import bcrypt
 import pytest
+import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.demo.cloud import SimulatedCloud
@@ -155,3 +157,48 @@ def test_an_api_that_is_down_at_the_start_is_taken_up_when_it_comes(tmp_path: Pa
             eventually(lambda: exporter.total("openstack_migration_up") == 1, 30.0)
         finally:
             cloud.stop()
+
+
+def test_a_reload_can_be_asked_for_only_where_that_is_allowed(cloud: SimulatedCloud, tmp_path: Path) -> None:
+    path = tmp_path / "exporter.yaml"
+    path.write_text(FAST)
+    for flags, status in ([], 404), (["--web.enable-lifecycle"], 200):
+        with Exporter(f"--config.file={path}", *flags, environ=login(cloud, tmp_path)) as exporter:
+            assert requests.post(f"{exporter.url}/-/reload", timeout=10).status_code == status
+    with Exporter(f"--config.file={path}", "--web.enable-lifecycle", environ=login(cloud, tmp_path)) as exporter:
+        path.write_text("poll: {interval: soon}\n")
+        refused = requests.post(f"{exporter.url}/-/reload", timeout=10)
+        assert refused.status_code == 500 and "poll.interval" in refused.text
+        assert exporter.total("openstack_migration_exporter_config_last_reload_successful") == 0
+
+
+def test_the_web_configuration_guards_the_page(cloud: SimulatedCloud, tmp_path: Path) -> None:
+    path, secret = tmp_path / "web.yml", bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
+    path.write_text(f"basic_auth_users: {{prometheus: '{secret}'}}\n")
+    with Exporter(f"--web.config.file={path}", environ=login(cloud, tmp_path)) as exporter:
+        assert exporter.get("/metrics").status_code == 401
+        page = requests.get(f"{exporter.url}/metrics", auth=("prometheus", "open sesame"), timeout=10)
+        assert page.status_code == 200 and "openstack_migration_up" in page.text
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_wrong_web_configuration_is_wrong_configuration(cloud: SimulatedCloud, tmp_path: Path, command: str) -> None:
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: nowhere.crt}\nrate_limit: {burst: 1}\n")
+    done = run(command, f"--web.config.file={tmp_path}/web.yml", environ=login(cloud, tmp_path))
+    assert done.returncode == 2
+    assert "tls_server_config" in done.stderr and "rate_limit" in done.stderr
+
+
+def test_the_counters_of_once_go_on_with_a_state(cloud: SimulatedCloud, tmp_path: Path) -> None:
+    flag, environ = f"--state.path={tmp_path}/state.db", login(cloud, tmp_path)
+    assert run("once", flag, environ=environ).returncode == 0
+    cloud.nova.advance(cloud.nova.insert(status="accepted", migration_type="live-migration").uuid, "error")
+    done = run("once", environ={**environ, "STATE_DIRECTORY": str(tmp_path)})
+    ended = 'openstack_migrations_ended_total{cloud="mycloud",migration_type="live-migration",status="error"} 1.0'
+    assert ended in done.stdout and "openstack_migration_exporter_state_durable 1.0" in done.stdout
+
+
+def test_a_state_in_a_directory_that_is_missing_is_said(cloud: SimulatedCloud, tmp_path: Path) -> None:
+    done = run("serve", f"--state.path={tmp_path}/nowhere/state.db", environ=login(cloud, tmp_path))
+    assert done.returncode == 1
+    assert "nowhere of the state file does not exist: create it" in done.stderr

@@ -9,8 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -26,79 +24,7 @@ from exporter.web import (
     build_app,
     parse_address,
 )
-
-METRICS = "# TYPE up gauge\n" + "".join(f'up{{cloud="c{number}"}} 1\n' for number in range(200))
-
-
-@dataclass
-class FakePages:
-    """Pages with known content; `hold` keeps the metrics waiting until it is set."""
-
-    good: bool = True
-    body: str = METRICS
-    accepted: list[str] = field(default_factory=list)
-    hold: threading.Event | None = None
-    broken: bool = False
-    at_once: int = 0
-    most_at_once: int = 0
-
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        if self.broken:
-            raise ValueError("a secret detail")
-        self.accepted.append(accept)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        if self.hold:
-            self.hold.wait(30)
-        self.at_once -= 1
-        openmetrics = "application/openmetrics-text" in accept
-        kind = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
-        return self.body.encode(), f"{kind}; charset=utf-8"
-
-    def status(self) -> StatusPage:
-        return StatusPage("1.2.3", 1_000_000.0, (CloudStatus("prod", True, 999_990.0),), (migration("m1"),))
-
-    def healthy(self) -> tuple[bool, str]:
-        return (True, "ok") if self.good else (False, "no sign of life from the poller of: prod")
-
-    def ready(self) -> tuple[bool, str]:
-        return (True, "ok") if self.good else (False, "not tried yet: prod")
-
-
-def migration(migration_id: str, since: float = 990_000.0, stuck: str | None = None) -> MigrationStatus:
-    return MigrationStatus("prod", migration_id, "resize", "migrating", since, "s1", "host1", None, stuck)
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-
-@contextmanager
-def serving(pages: FakePages, path: str = "/metrics", bounds: Bounds | None = None) -> Iterator[WebServer]:
-    server = WebServer(build_app(pages, path), "127.0.0.1:0", bounds or Bounds())
-    server.start()
-    try:
-        yield server
-    finally:
-        if pages.hold:
-            pages.hold.set()
-        server.stop()
-
-
-def ask(server: WebServer, path: str, method: str = "GET", **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    response = connection.getresponse()
-    answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
-    connection.close()
-    return answer
+from tests.serving import METRICS, FakePages, answers, ask, closed, migration, serving, until
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +110,44 @@ def test_a_wrong_method_is_told_the_right_ones(server: WebServer, path: str, met
     assert answer.text == "405 Method Not Allowed\n"
 
 
+def test_no_reload_can_be_asked_for_unless_one_is_given(server: WebServer) -> None:
+    assert ask(server, "/-/reload", "POST").status == 404
+
+
+@pytest.mark.parametrize(
+    ("good", "words", "status"), [(True, "reloaded", 200), (False, "poll.interval: 5 has no unit", 500)]
+)
+def test_a_reload_is_answered_with_what_came_of_it(good: bool, words: str, status: int) -> None:
+    with serving(FakePages(), reload=lambda: (good, words)) as server:
+        answer = ask(server, "/-/reload", "POST")
+        assert (answer.status, answer.text) == (status, f"{words}\n")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        refused = ask(server, "/-/reload")
+        assert (refused.status, refused.headers["allow"]) == (405, "POST")
+
+
+def test_reloads_come_one_after_the_other_and_nobody_waits_for_them() -> None:
+    going_on, most, go = [0], [0], threading.Event()
+
+    def reload() -> tuple[bool, str]:
+        going_on[0] += 1
+        most[0] = max(most[0], going_on[0])
+        go.wait(10)
+        going_on[0] -= 1
+        return True, "reloaded"
+
+    with serving(FakePages(), reload=reload) as server:
+        clients = [threading.Thread(target=ask, args=(server, "/-/reload", "POST")) for _ in range(3)]
+        for each in clients:
+            each.start()
+        until(lambda: going_on[0] == 1)
+        assert ask(server, "/metrics").status == 200
+        go.set()
+        for each in clients:
+            each.join(10)
+    assert most == [1]
+
+
 def test_no_header_tells_the_server_s_name_or_version(server: WebServer) -> None:
     for path in ("/metrics", "/", "/nothing"):
         headers = ask(server, path).headers
@@ -210,7 +174,7 @@ def test_metrics_at_the_root_leave_no_room_for_the_page_for_people() -> None:
         assert ask(server, "/").text == METRICS
 
 
-@pytest.mark.parametrize("path", ["metrics", "", "/{id}", "/-/healthy", "/a b", "/a?b", "/a#b"])
+@pytest.mark.parametrize("path", ["metrics", "", "/{id}", "/-/healthy", "/-/reload", "/a b", "/a?b", "/a#b"])
 def test_a_telemetry_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(WrongAddressError, match="write a path such as /metrics"):
         build_app(FakePages(), path)
@@ -290,7 +254,7 @@ def test_stopping_does_not_wait_for_an_answer_that_hangs() -> None:
     with serving(pages) as server:
         waiting = socket.create_connection(("127.0.0.1", server.port))
         waiting.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        _until(lambda: pages.at_once == 1)
+        until(lambda: pages.at_once == 1)
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < 5
@@ -303,7 +267,7 @@ def test_a_client_that_is_silent_or_slow_is_cut_off() -> None:
         slow = socket.create_connection(("127.0.0.1", server.port), timeout=5)
         slow.sendall(b"GET /metrics HTTP/1.1\r\n")
         for each in (silent, slow):
-            assert _closed(each)
+            assert closed(each)
         assert ask(server, "/metrics").status == 200
 
 
@@ -312,7 +276,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
         deaf = socket.create_connection(("127.0.0.1", server.port), timeout=5)
         deaf.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(1.5)
-        assert _closed(deaf)
+        assert closed(deaf)
 
 
 def test_a_connection_in_use_is_kept() -> None:
@@ -328,15 +292,34 @@ def test_a_connection_in_use_is_kept() -> None:
         connection.close()
 
 
-def test_silent_connections_beyond_the_bound_are_refused_and_make_room_when_they_end() -> None:
+def test_of_silent_connections_beyond_the_bound_the_oldest_makes_room() -> None:
     with serving(FakePages(), bounds=Bounds(connections=5)) as server:
         silent = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(6)]
-        assert _closed(silent[5])
-        for each in silent[:2]:
-            each.close()
-        _until(lambda: _answers(server))
+        assert closed(silent[0])
+        assert answers(server)
+        assert closed(silent[1])
         for each in silent[2:]:
-            each.close()
+            each.settimeout(0.2)
+            assert not closed(each)
+
+
+def test_nothing_is_made_for_clients_that_have_left() -> None:
+    pages = FakePages(hold=threading.Event())
+    with serving(pages) as server:
+        waiting = [threading.Thread(target=ask, args=(server, "/metrics")) for _ in range(4)]
+        for each in waiting:
+            each.start()
+        until(lambda: pages.at_once == 4)
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert ask(server, "/-/healthy").status == 200
+        assert pages.hold is not None
+        pages.hold.set()
+        for each in waiting:
+            each.join(10)
+        assert ask(server, "/metrics").status == 200
+    assert len(pages.accepted) == 5
 
 
 def test_no_more_than_a_few_pages_are_made_at_once_and_health_does_not_wait_for_them() -> None:
@@ -345,30 +328,13 @@ def test_no_more_than_a_few_pages_are_made_at_once_and_health_does_not_wait_for_
         clients = [threading.Thread(target=ask, args=(server, "/metrics")) for _ in range(12)]
         for each in clients:
             each.start()
-        _until(lambda: pages.at_once == 4)
+        until(lambda: pages.at_once == 4)
         assert ask(server, "/-/healthy").status == 200
         assert pages.hold is not None
         pages.hold.set()
         for each in clients:
             each.join(10)
         assert (len(pages.accepted), pages.most_at_once) == (12, 4)
-
-
-@pytest.mark.parametrize(
-    "request_bytes",
-    [
-        b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000,
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"nonsense\r\n\r\n",
-    ],
-    ids=["a head without end", "a TLS hello", "no HTTP"],
-)
-def test_what_is_no_reasonable_request_is_refused(server: WebServer, request_bytes: bytes) -> None:
-    client = socket.create_connection(("127.0.0.1", server.port), timeout=5)
-    client.sendall(request_bytes)
-    assert client.recv(12) == b"HTTP/1.1 400"
-    client.close()
-    assert ask(server, "/-/healthy").status == 200
 
 
 def test_the_page_for_people_shows_clouds_and_migrations(server: WebServer) -> None:
@@ -403,7 +369,7 @@ def test_the_page_for_people_has_no_scripts_and_no_value_becomes_html(server: We
     row = MigrationStatus(evil, evil, evil, evil, 1.0, evil, evil, evil, evil)
     text = landing_page(StatusPage(evil, 10.0, (CloudStatus(evil, True, 1.0, evil),), (row,)), "/metrics")[0].decode()
     assert "<script" not in text
-    assert text.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;?") == 12
+    assert text.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;") == 12
     assert "default-src 'none'" in ask(server, "/").headers["content-security-policy"]
 
 
@@ -412,33 +378,3 @@ def test_the_page_for_people_is_bounded_and_says_so() -> None:
     text = landing_page(StatusPage("1", 10.0, (), live), "/metrics")[0].decode()
     assert text.count("<td>migrating</td>") == MOST_ROWS
     assert "7 more are not shown." in text
-
-
-def _closed(client: socket.socket) -> bool:
-    """Tell whether the server ends a connection; what it had sent before is read away."""
-    try:
-        while client.recv(1 << 20):
-            pass
-    except ConnectionResetError:
-        return True
-    except TimeoutError:
-        return False
-    else:
-        return True
-    finally:
-        client.close()
-
-
-def _answers(server: WebServer) -> bool:
-    try:
-        return ask(server, "/-/healthy").status == 200
-    except OSError:
-        return False
-
-
-def _until(true: object) -> None:
-    assert callable(true)
-    until = time.monotonic() + 5
-    while not true():
-        assert time.monotonic() < until, "it never came to pass"
-        time.sleep(0.02)
