@@ -1,5 +1,6 @@
 # Everything a newcomer needs: `make demo` shows it, `make test` proves it.
 PYTHON ?= python3
+LONG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -30,8 +31,8 @@ lint: venv ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-test: lint cloud ## run all tests; what needs a missing system package is named at the end
-	@$(BIN)/python -m pytest --cov --cov-report=term
+test: lint cloud ## run the tests; what was left out is named at the end. LONG=yes: those that take minutes, too
+	@$(BIN)/python -m pytest --cov --cov-report=term $(if $(LONG),,-m "not long")
 
 generate: venv ## write the generated pages of docs/ anew
 	@$(BIN)/python -m exporter.metrics.docs

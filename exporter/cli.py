@@ -32,10 +32,10 @@ from exporter.store import MemoryStore, StateError, Store
 from exporter.store.state_file import StateFile
 from exporter.vitals import Vitals
 from exporter.watch import Board, Plan, Watch
-from exporter.web import WrongAddressError, build_app
-from exporter.web_config import WebConfigError
-from exporter.web_security import Security
-from exporter.web_server import ListenError, WebServer
+from exporter.web.app import build_app
+from exporter.web.config import WebConfigError
+from exporter.web.security import Security
+from exporter.web.server import ListenError, WebServer, WrongAddressError
 
 log = logging.getLogger("exporter")
 

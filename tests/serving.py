@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from exporter.web import Bounds, CloudStatus, MigrationStatus, Security, StatusPage, WebServer, build_app
+from exporter.landing import CloudStatus, MigrationStatus, StatusPage
+from exporter.web.app import build_app
+from exporter.web.connections import Bounds
+from exporter.web.security import Security
+from exporter.web.server import WebServer
 
 METRICS = "# TYPE up gauge\n" + "".join(f'up{{cloud="c{number}"}} 1\n' for number in range(200))
 

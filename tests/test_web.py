@@ -12,18 +12,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.landing import MOST_ROWS, landing_page
-from exporter.web import (
-    Bounds,
-    CloudStatus,
-    ListenError,
-    MigrationStatus,
-    StatusPage,
-    WebServer,
-    WrongAddressError,
-    build_app,
-    parse_address,
-)
+from exporter.landing import MOST_ROWS, CloudStatus, MigrationStatus, StatusPage, landing_page
+from exporter.web.app import build_app
+from exporter.web.connections import Bounds
+from exporter.web.server import ListenError, WebServer, WrongAddressError, parse_address
 from tests.serving import METRICS, FakePages, answers, ask, closed, migration, serving, until
 
 

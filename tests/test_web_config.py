@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.web_config import WebConfigError, load
-from exporter.web_config_schema import UNSUPPORTED, UNSUPPORTED_VALUES
+from exporter.web.config import WebConfigError, load
+from exporter.web.config_schema import UNSUPPORTED, UNSUPPORTED_VALUES
 from tests.certificates import write_all
 
 HERE = Path(__file__).parent / "web_config"

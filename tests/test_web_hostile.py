@@ -26,10 +26,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.web import Bounds, Security, WebServer
-from exporter.web_connections import Client, Stage
-from exporter.web_door import Door
-from exporter.web_requests import LONGEST_HEAD, MOST_LINES, unfit, unfit_so_far, whole_head
+from exporter.web.connections import Bounds, Client, Stage
+from exporter.web.door import Door
+from exporter.web.requests import LONGEST_HEAD, MOST_LINES, unfit, unfit_so_far, whole_head
+from exporter.web.security import Security
+from exporter.web.server import WebServer
 from tests.certificates import client_context, write_all
 from tests.crowd import crowd
 from tests.serving import METRICS, FakePages, ask, closed, connect, serving, until

@@ -17,8 +17,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.web import Bounds, Security, WebServer, WrongAddressError, build_app
-from exporter.web_auth import (
+from exporter.web.app import build_app
+from exporter.web.auth import (
     MOST_VERDICTS,
     MOST_WAITING,
     MOST_WAITING_PER_ADDRESS,
@@ -28,8 +28,11 @@ from exporter.web_auth import (
     Verdict,
     credentials,
 )
-from exporter.web_config import WebConfigError
-from exporter.web_tls import Tls, names_of
+from exporter.web.config import WebConfigError
+from exporter.web.connections import Bounds
+from exporter.web.security import Security
+from exporter.web.server import WebServer, WrongAddressError
+from exporter.web.tls import Tls, names_of
 from tests.certificates import (
     CLIENT,
     OTHER_CLIENT,

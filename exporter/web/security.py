@@ -10,9 +10,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.web_auth import Passwords, Verdict, credentials
-from exporter.web_config import Stamp, WebConfig, WebConfigError, load, stamp
-from exporter.web_tls import Tls
+from exporter.web.auth import Passwords, Verdict, credentials
+from exporter.web.config import Stamp, WebConfig, WebConfigError, load, stamp
+from exporter.web.tls import Tls
 
 log = logging.getLogger(__name__)
 

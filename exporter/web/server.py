@@ -13,12 +13,12 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from exporter.web_auth import Passwords
-from exporter.web_connections import KEEP_ALIVE, Bounds, Connection
-from exporter.web_door import Door
-from exporter.web_requests import LONGEST_HEAD
-from exporter.web_security import Guard, Security
-from exporter.web_tls import Tls
+from exporter.web.auth import Passwords
+from exporter.web.connections import KEEP_ALIVE, Bounds, Connection
+from exporter.web.door import Door
+from exporter.web.requests import LONGEST_HEAD
+from exporter.web.security import Guard, Security
+from exporter.web.tls import Tls
 
 log = logging.getLogger(__name__)
 

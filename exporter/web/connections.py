@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from exporter.web_requests import LONGEST_HEAD, TOO_SLOW, Refusal, unfit, unfit_so_far, whole_head
-from exporter.web_tls import Tls
+from exporter.web.requests import LONGEST_HEAD, TOO_SLOW, Refusal, unfit, unfit_so_far, whole_head
+from exporter.web.tls import Tls
 
 #: Seconds an idle connection is kept: more than the usual scrape intervals, so that no scrape need connect anew.
 KEEP_ALIVE = 75

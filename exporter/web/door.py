@@ -13,9 +13,9 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from exporter.web_connections import Bounds, Client, Connection, Stage
-from exporter.web_requests import WITHOUT_TLS
-from exporter.web_tls import Tls
+from exporter.web.connections import Bounds, Client, Connection, Stage
+from exporter.web.requests import WITHOUT_TLS
+from exporter.web.tls import Tls
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""HTTP: the metrics, a page for people, and the two questions of an orchestrator.
+"""What is served: the metrics, a page for people, the two questions of an orchestrator, and the reload.
 
 Nothing here asks OpenStack anything: every answer is made from what the pollers last saw.
 """
@@ -21,24 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from exporter.landing import CloudStatus, MigrationStatus, StatusPage, landing_page
-from exporter.web_connections import Bounds
-from exporter.web_security import Security
-from exporter.web_server import ListenError, WebServer, WrongAddressError, parse_address
-
-__all__ = [
-    "Bounds",
-    "CloudStatus",
-    "ListenError",
-    "MigrationStatus",
-    "Pages",
-    "Security",
-    "StatusPage",
-    "WebServer",
-    "WrongAddressError",
-    "build_app",
-    "parse_address",
-]
+from exporter.landing import StatusPage, landing_page
+from exporter.web.server import WrongAddressError
 
 #: Pages made at the same time; more would only share the interpreter and multiply the memory.
 MOST_PAGES_AT_ONCE = 4

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
-from exporter.web_auth import DEAREST, Users, cost_of
-from exporter.web_tls import CIPHERS, CIPHERS_OF_TLS13, CLIENT_AUTH, VERSIONS, TlsSettings
+from exporter.web.auth import DEAREST, Users, cost_of
+from exporter.web.tls import CIPHERS, CIPHERS_OF_TLS13, CLIENT_AUTH, VERSIONS, TlsSettings
 
 _T = TypeVar("_T")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter import strict_yaml
-from exporter.web_auth import Users
-from exporter.web_config_schema import Reading
-from exporter.web_tls import Tls, TlsError, TlsSettings, build
+from exporter.web.auth import Users
+from exporter.web.config_schema import Reading
+from exporter.web.tls import Tls, TlsError, TlsSettings, build
 
 #: What tells whether a file has changed: device, inode, size, and when content and inode changed; None if there is none.
 Stamp = tuple[int, ...] | None
