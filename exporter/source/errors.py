@@ -6,11 +6,10 @@ No message holds a password or a token: text of others is quoted only through `q
 from __future__ import annotations
 
 import logging
-import re
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
 
 import openstack.exceptions as sdk
 import requests.exceptions as http
@@ -18,17 +17,20 @@ import urllib3.exceptions as wire
 from keystoneauth1 import exceptions as ksa
 
 from exporter.domain.cloud import CloudError, ErrorKind
+from exporter.strangers import credentials_in, printable, redact, without_credentials
 
 LOG = logging.getLogger(__name__)
 
-#: A Fernet token, wherever it may show up (keystone/token/token_formatters.py).
-_TOKEN = re.compile(r"gAAAA[\w=-]{20,}")
 _MAX_QUOTED = 200
+_MAX_REGIONS = 1000
 _MAX_CAUSES = 12
 
 
 class ConnectConfigError(ValueError):
-    """Nothing, or nothing proper, says which cloud to ask and how to log in there."""
+    """Nothing, or nothing proper, says which cloud to ask and how to log in there; what openstacksdk and PyYAML quote is not shown."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +59,23 @@ def cloud_error(exception: BaseException, place: Place) -> CloudError:
     for types, translate in _TRANSLATIONS:
         if isinstance(exception, types):
             return translate(exception, place)
-    LOG.error("cloud %s: unexpected %s", place.cloud, type(exception).__name__, exc_info=exception)
+    trace = redact("".join(traceback.format_exception(exception)), _secrets(place))
+    LOG.error("cloud %s: unexpected %s", place.cloud, type(exception).__name__, extra={"traceback": trace})
     return _nonsense(exception, place)
 
 
-def quote(text: object, place: Place) -> str:
+def quote(text: object, place: Place, longest: int = _MAX_QUOTED) -> str:
     """Return what somebody else wrote, on one short line, without secrets."""
-    line = " ".join(str(text).split())
-    for secret in filter(None, place.secrets):
-        line = line.replace(secret, "***")
-    return _TOKEN.sub("***", line)[:_MAX_QUOTED]
+    return printable(redact(" ".join(str(text).split()), _secrets(place)))[:longest]
+
+
+def _secrets(place: Place) -> Sequence[str]:
+    return (*place.secrets, *credentials_in(place.auth_url))
 
 
 def address(url: str | None) -> str:
-    """Return a URL without credentials, query and fragment."""
-    parts = urlsplit(url or "")
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """Return a URL without credentials, query and fragment; an API can redirect to one with a token in its path."""
+    return printable(redact(without_credentials(url or "")))
 
 
 def root_cause(exception: BaseException, place: Place) -> str:
@@ -144,6 +147,15 @@ def _connection(exception: BaseException, place: Place) -> CloudError:
     return CloudError(ErrorKind.CONNECTION, f"cloud '{place.cloud}': no connection for {place.asked}: {cause}: {cure}")
 
 
+def _unsendable(exception: BaseException, place: Place) -> CloudError:
+    """Name what was wrong with a request by its class alone: the text quotes the whole URL or header."""
+    original = getattr(exception, "original", None)
+    if not isinstance(original, http.RequestException) or isinstance(original, http.ConnectionError):
+        return _connection(exception, place)
+    what = f"a request cannot be made ({type(original).__name__})"
+    return CloudError(ErrorKind.CONNECTION, f"cloud '{place.cloud}': {what}: is auth_url right?")
+
+
 def _refused(exception: BaseException, place: Place) -> CloudError:
     status = getattr(exception, "http_status", None) or getattr(exception, "status_code", None)
     known = f" (HTTP {status})" if status else ""
@@ -183,7 +195,7 @@ def _no_endpoint(_: BaseException, place: Place) -> CloudError:
         text = f"the catalogue of cloud '{place.cloud}' has no compute endpoint: {cure}"
         return CloudError(ErrorKind.CONNECTION, text)
     wanted = f"{place.interface} compute endpoint" + (f" in region '{place.region}'" if place.region else "")
-    there = "; ".join(place.regions)
+    there = quote("; ".join(place.regions), place, _MAX_REGIONS)
     text = f"the catalogue of cloud '{place.cloud}' has no {wanted}; it has: {there}: check region_name and interface"
     return CloudError(ErrorKind.CONNECTION, text)
 
@@ -218,6 +230,7 @@ def _of_status(exception: BaseException, place: Place) -> CloudError:
 _TRANSLATIONS: Sequence[tuple[tuple[type[BaseException], ...], _Translate]] = (
     ((ksa.ConnectTimeout, http.Timeout, wire.TimeoutError, TimeoutError), _timeout),
     ((ksa.SSLError, http.SSLError, wire.SSLError), _tls),
+    ((ksa.UnknownConnectionError,), _unsendable),
     ((ksa.ConnectionError, http.ConnectionError, http.ChunkedEncodingError), _connection),
     ((ksa.Unauthorized, ksa.AuthorizationFailure), _refused),
     ((ksa.Forbidden,), _locked),

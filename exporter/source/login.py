@@ -82,12 +82,22 @@ def log_in(connection: Connection, transport: Transport) -> Login:
     access = _access(connection)
     if access is not None:
         transport.place = replace(transport.place, regions=compute_regions(access.service_catalog))
+        _leave_expiry_to_the_cloud(connection.session.auth, access)
     compute = connection.compute
     found = compute.get_endpoint_data()
     if found is None or not found.max_microversion:
         raise no_version(replace(transport.place, answer=transport.last_answer))
     maximum = tuple(found.max_microversion)
     return Login(connection, compute, choose_microversion(maximum, transport.place), maximum)
+
+
+def _leave_expiry_to_the_cloud(auth: Any, access: Any) -> None:
+    """Where a new token looks old, as it does if Keystone's clock is behind ours, use it until the cloud refuses it.
+
+    keystoneauth would log in before every request otherwise; after a 401 it logs in anew in any case.
+    """
+    if access.will_expire_soon(auth.MIN_TOKEN_LIFE_SECONDS):
+        auth.reauthenticate = False
 
 
 def choose_microversion(maximum: tuple[float, ...], place: Place) -> str:

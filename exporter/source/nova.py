@@ -10,15 +10,17 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from urllib.parse import quote as url_quote
 
 import requests
 
 from exporter.domain.cloud import Answer, Deletion, Rejection, RejectReason, Request
+from exporter.domain.migration import Migration
 from exporter.source.connect import Connect
 from exporter.source.errors import Place, at, cloud_error
 from exporter.source.login import Login, log_in
-from exporter.source.paging import MAX_PAGES, PAGE_SIZE, MarkerGone, Page, read_all
+from exporter.source.paging import MAX_PAGES, PAGE_SIZE, Budget, MarkerGone, Page, read_all
 from exporter.source.parsing import parse_all
 from exporter.source.replies import Reply, deleted_row, is_not_found, page_of, refuse_marker, reply_of
 from exporter.source.transport import MAX_BYTES, Transport
@@ -30,6 +32,9 @@ SERVERS = "/servers/detail"
 
 #: Seconds between two logged rejections for one reason.
 REJECTION_LOG_PAUSE = 60.0
+
+#: The records of a page that were understood, and those that were not.
+Understood = tuple[tuple[Migration, ...], tuple[Rejection, ...]]
 
 _LAST_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
@@ -51,12 +56,15 @@ class NovaCloud:
         page_size: int = PAGE_SIZE,
         max_pages: int = MAX_PAGES,
         max_page_bytes: int = MAX_BYTES,
+        budget: Callable[[], Budget] = Budget,
     ) -> None:
         self._connect = connect
         self._transport = Transport(timeout, monotonic=monotonic, wait=wait, max_bytes=max_page_bytes)
         self._page_size = page_size
         self._full_page = page_size
         self._max_pages = max_pages
+        self._new_budget = budget
+        self._budget = budget()
         self._login: Login | None = None
         self._on_close = contextlib.ExitStack()
         self._rejection_log = RejectionLog(monotonic)
@@ -69,10 +77,10 @@ class NovaCloud:
     def newest(self, deadline: float) -> Answer:
         """Return the record that was created last: Nova sorts by created_at, newest first."""
         page = self._fetch({}, 1, deadline, None)
-        answer = self._answer(page.records[:1], page.date)
+        answer = self._answer([parse_all(page.records[:1])], page.date)
         if page.records and not answer.migrations:
             page = self._fetch({}, self._page_size, deadline, None)
-            answer = self._answer(page.records, page.date)
+            answer = self._answer([parse_all(page.records)], page.date)
         return replace(answer, migrations=answer.migrations[:1])
 
     def with_status(self, status: str, deadline: float) -> Answer:
@@ -138,7 +146,12 @@ class NovaCloud:
 
     @contextlib.contextmanager
     def _asking(self, deadline: float) -> Iterator[None]:
-        """Bound what is asked within, and turn what goes wrong into CloudError; then the next question begins anew."""
+        """Bound what is asked within, and turn what goes wrong into CloudError; then the next question begins anew.
+
+        The questions of one poll share its deadline, and with it the budget.
+        """
+        if deadline != self._transport.pace.deadline:
+            self._budget = self._new_budget()
         self._transport.pace.deadline = deadline
         self._transport.last_answer = None
         try:
@@ -161,9 +174,9 @@ class NovaCloud:
 
     def _listing(self, query: Mapping[str, str], deadline: float) -> Answer:
         fetch = functools.partial(self._fetch, query, self._page_size, deadline)
-        listing = read_all(fetch, self._full_page, self._max_pages)
+        listing = read_all(fetch, parse_all, self._full_page, self._max_pages)
         self._full_page = listing.full_page
-        return self._answer(listing.records, listing.date)
+        return self._answer(listing.pages, listing.date)
 
     def _fetch(self, query: Mapping[str, str], limit: int, deadline: float, marker: str | None) -> Page:
         asked = {**query, "limit": str(limit)} | ({"marker": marker} if marker else {})
@@ -171,10 +184,13 @@ class NovaCloud:
             reply = self.get(MIGRATIONS, asked, deadline, allowed=(400,) if marker else ())
             if reply.status == requests.codes.bad_request:
                 refuse_marker(reply, marker, self._transport.place)
-            return page_of(reply)
+            page = page_of(reply)
+            self._budget.spend(page, limit)
+            return page
 
-    def _answer(self, records: Sequence[object], date: float | None) -> Answer:
-        migrations, rejections = parse_all(records)
+    def _answer(self, pages: Sequence[Understood], date: float | None) -> Answer:
+        migrations = tuple(chain.from_iterable(understood for understood, _ in pages))
+        rejections = tuple(chain.from_iterable(rejected for _, rejected in pages))
         self._rejection_log.note(self._transport.place.cloud, rejections)
         return Answer(migrations, rejections, date)
 

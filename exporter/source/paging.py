@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from exporter.domain.cloud import CloudError, ErrorKind
 from exporter.source.parsing import uuid_of
+
+T = TypeVar("T")
 
 #: Records asked for in a page: Nova's own most (`[api]max_limit`).
 PAGE_SIZE = 1000
@@ -22,7 +25,12 @@ FULL_SHARE = 0.9
 #: Times that a listing is begun again because the record a page began after is gone.
 RESTARTS = 2
 
+#: Pages of one listing: enough for all that a poll may bring, even where `[api]max_limit` is a fourth of Nova's own.
 MAX_PAGES = 1000
+
+#: Migrations, and bytes of JSON, that all listings of one poll may bring together.
+MAX_RECORDS = 250_000
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
 
 
 class MarkerGone(Exception):  # noqa: N818  # an event of a listing, not an error
@@ -35,48 +43,77 @@ class MarkerGone(Exception):  # noqa: N818  # an event of a listing, not an erro
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer: raw records, whether it came with a next link, and the API's time (seconds since the epoch)."""
+    """One answer: raw records, whether it came with a next link, the API's time (seconds since the epoch), its bytes."""
 
     records: Sequence[object]
     has_next: bool
     date: float | None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Every page of an answer; `full_page` is the size of a full page as this cloud showed it."""
+class Listing(Generic[T]):
+    """Every page of an answer as it was understood; `full_page` is the size of a full page as this cloud showed it."""
 
-    records: Sequence[object]
+    pages: Sequence[T]
     date: float | None
     full_page: int
 
 
-def read_all(fetch: Callable[[str | None], Page], full_page: int = PAGE_SIZE, max_pages: int = MAX_PAGES) -> Listing:
-    """Return every record of a listing; `fetch` gets the uuid to begin after, or None, and may raise MarkerGone.
+@dataclass(slots=True)
+class Budget:
+    """What a poll may still bring: a cloud that gives ever more fills neither the memory nor the time of the exporter."""
 
-    Records that two pages show are returned twice. Raises CloudError where the pages make no sense.
+    records: int = MAX_RECORDS
+    size: int = MAX_TOTAL_BYTES
+
+    def spend(self, page: Page, asked: int) -> None:
+        """Take a page, of at most so many records as were asked for, from what is left; raise CloudError beyond that."""
+        if len(page.records) > asked:
+            text = f"a page has {len(page.records)} migrations where at most {asked} were asked for"
+            raise CloudError(ErrorKind.PROTOCOL, text)
+        self.records -= len(page.records)
+        self.size -= page.size
+        if self.records < 0 or self.size < 0:
+            most = f"{MAX_RECORDS} migrations or {MAX_TOTAL_BYTES // 1024**2} MiB of them"
+            cure = "is poll.deep_overlap too long, or something in front of the API that makes them up?"
+            raise CloudError(ErrorKind.PROTOCOL, f"there are more than {most} to read in one poll: {cure}")
+
+
+def read_all(
+    fetch: Callable[[str | None], Page],
+    understand: Callable[[Sequence[object]], T],
+    full_page: int = PAGE_SIZE,
+    max_pages: int = MAX_PAGES,
+) -> Listing[T]:
+    """Return every page of a listing as `understand` makes it of raw records, which are thrice as large.
+
+    `fetch` gets the uuid to begin after, or None, and may raise MarkerGone. Records that two pages show are returned twice.
+    Raises CloudError where the pages make no sense.
     """
     for _ in range(1 + RESTARTS):
         try:
-            return _walk(fetch, full_page, max_pages)
+            return _walk(fetch, understand, full_page, max_pages)
         except MarkerGone:
             continue
     text = f"the list of migrations has no end: the record to go on after vanished {1 + RESTARTS} times"
     raise CloudError(ErrorKind.PROTOCOL, text)
 
 
-def _walk(fetch: Callable[[str | None], Page], full_page: int, max_pages: int) -> Listing:
-    records: list[object] = []
+def _walk(
+    fetch: Callable[[str | None], Page], understand: Callable[[Sequence[object]], T], full_page: int, max_pages: int
+) -> Listing[T]:
+    pages: list[T] = []
     markers: list[str | None] = [None]
     date: float | None = None
     for number in range(max_pages):
         page = fetch(markers[-1])
         date = page.date if number == 0 else date
-        records.extend(page.records)
+        pages.append(understand(page.records))
         if page.has_next and page.records:
             full_page = len(page.records)
         if not is_full(page, full_page):
-            return Listing(records, date, full_page)
+            return Listing(pages, date, full_page)
         markers.append(_next_marker(page, markers))
     raise CloudError(ErrorKind.PROTOCOL, f"the list of migrations has not ended after {max_pages} pages")
 

@@ -84,9 +84,14 @@ def parse_time(text: object) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(
+            seconds, UTC
+        )  # an offset, or rounding, may lead past the year 9999: nobody could show it
     except (ValueError, OverflowError):
         return None
+    return seconds
+    return seconds
 
 
 def uuid_of(raw: object) -> str | None:
@@ -111,7 +116,7 @@ def record_name(raw: object) -> str:
 def _shown(value: object) -> str:
     """Return a value short and printable; containers by their type alone, for they may be nested without end."""
     if isinstance(value, str):
-        return ascii(value[:_MAX_SHOWN])[1:-1][:_MAX_SHOWN]
+        return ascii(value[:_MAX_SHOWN])[1:-1][:_MAX_SHOWN] or "(empty)"
     if value is None or isinstance(value, bool | int | float):
         return _printed(value)
     return f"({type(value).__name__})"

@@ -19,11 +19,12 @@ from exporter.source.transport import date_of
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: its JSON (None where an error came without), and the API's time in seconds since the epoch."""
+    """An HTTP answer: its JSON (None where an error came without), the API's time in seconds since the epoch, its bytes."""
 
     status: int
     body: object
     date: float | None
+    size: int = 0
 
     @property
     def explanation(self) -> str:
@@ -40,7 +41,7 @@ def page_of(reply: Reply) -> Page:
         raise ValueError("no list of migrations")
     links = body.get("migrations_links")
     has_next = isinstance(links, list) and any(isinstance(link, dict) and link.get("rel") == "next" for link in links)
-    return Page(records, has_next, reply.date)
+    return Page(records, has_next, reply.date, reply.size)
 
 
 def deleted_row(body: object, server_id: str) -> Deletion | None:
@@ -69,8 +70,9 @@ def reply_of(response: requests.Response, allowed: Collection[int], place: Place
     """Return an answer of the API; raise CloudError for an HTTP error that is not allowed, ValueError for bad JSON."""
     status = response.status_code
     if status == requests.codes.ok:
-        return Reply(status, json.loads(response.content, parse_constant=_refuse_constant), date_of(response))
-    body: object = None
+        body = json.loads(response.content, parse_constant=_refuse_constant)
+        return Reply(status, body, date_of(response), len(response.content))
+    body = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(response.content)
     reply = Reply(status, body, date_of(response))

@@ -28,8 +28,9 @@ TRIES = 3
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 
-#: Bytes that one answer may have, unpacked.
-MAX_BYTES = 64 * 1024 * 1024
+#: Bytes that one answer may have, unpacked: four times the longest page of a thousand migrations, and enough for the
+#: services of twenty thousand hosts. As Python's objects it may need forty times as much for a moment.
+MAX_BYTES = 8 * 1024 * 1024
 
 _PIECE = 64 * 1024
 _TOO_MANY_REQUESTS = 429
@@ -140,23 +141,26 @@ class Transport(TCPKeepAliveAdapter):
     def _answer(self, request: PreparedRequest, options: dict[str, Any]) -> Response:
         response = super().send(request, stream=True, timeout=self.pace.next_wait(), **options)
         try:
-            response.raw = io.BytesIO(self._body(response))
+            response.raw = self._body(response)
         except BaseException:
             response.close()
             raise
         return response
 
-    def _body(self, response: Response) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        for piece in response.raw.stream(_PIECE, decode_content=True):
-            self.pace.next_wait()
-            size += len(piece)
-            if size > self._max_bytes:
-                text = f"cloud '{self.place.cloud}': {address(response.url)} answered more than {self._max_bytes} bytes"
-                raise CloudError(ErrorKind.PROTOCOL, text)
-            pieces.append(piece)
-        return b"".join(pieces)
+    def _body(self, response: Response) -> io.BytesIO:
+        body = io.BytesIO()
+        try:
+            for piece in response.raw.stream(_PIECE, decode_content=True):
+                self.pace.next_wait()
+                if body.tell() + len(piece) > self._max_bytes:
+                    text = f"cloud '{self.place.cloud}': {address(response.url)} answered more than {self._max_bytes} bytes"
+                    raise CloudError(ErrorKind.PROTOCOL, text)
+                body.write(piece)
+        except BaseException:
+            body.close()  # what was raised keeps this frame for a while
+            raise
+        body.seek(0)
+        return body
 
     def _error(self, exception: Exception, request: PreparedRequest) -> CloudError:
         place = at(self.place, request.method, request.url, self.pace.timeout)
@@ -186,10 +190,15 @@ def _pause(state: tenacity.RetryCallState) -> float:
 
 
 def _retry_after(state: tenacity.RetryCallState) -> float | None:
-    """Return the seconds that the API asks to wait; None where it asks for none, or names a date."""
+    """Return the seconds that the API asks to wait, or those from its Date to the date it names; else None."""
     response, _ = _outcome(state)
-    text = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if response is None:
+        return None
+    text = response.headers.get("Retry-After", "")
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    asked, now = _moment(text), date_of(response)
+    return None if asked is None or now is None else max(0.0, asked - now)
 
 
 def _last_outcome(state: tenacity.RetryCallState) -> Response:
@@ -209,7 +218,12 @@ def _outcome(state: tenacity.RetryCallState) -> tuple[Response | None, BaseExcep
 
 def date_of(response: Response) -> float | None:
     """Return the API's time of an answer in seconds since the epoch."""
+    return _moment(response.headers.get("Date", ""))
+
+
+def _moment(text: str) -> float | None:
+    """Return a date of HTTP in seconds since the epoch; None where it is none."""
     try:
-        return parsedate_to_datetime(response.headers["Date"]).timestamp()
-    except (KeyError, ValueError, TypeError, OverflowError):
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -28,12 +28,13 @@ class Cloud:
         self.roles = ["admin", "reader"]
         self.endpoints = [("public", "RegionOne", NOVA)]
         self.maximum = "2.104"
+        self.expires_at = "2099-01-01T00:00:00.000000Z"
         self.naps: list[float] = []
         self.now = 1000.0
 
     def keystone(self, status: int = 201, body: object = None) -> None:
         self.mock.get(KEYSTONE, json={"version": _identity()})
-        answer = {"token": _token(self.roles, self.endpoints)} if body is None else body
+        answer = {"token": _token(self.roles, self.endpoints, self.expires_at)} if body is None else body
         self.mock.post(f"{KEYSTONE}/auth/tokens", json=answer, status=status, headers={"X-Subject-Token": TOKEN})
 
     def discovery(self) -> None:
@@ -111,7 +112,7 @@ def _identity() -> dict[str, object]:
     return {"id": "v3.14", "status": "stable", "updated": "2020-04-07T00:00:00Z", "links": links, "media-types": []}
 
 
-def _token(roles: Sequence[str], endpoints: Sequence[tuple[str, str, str]]) -> dict[str, object]:
+def _token(roles: Sequence[str], endpoints: Sequence[tuple[str, str, str]], expires_at: str) -> dict[str, object]:
     compute = [
         {"id": str(number), "interface": interface, "region": region, "region_id": region, "url": url}
         for number, (interface, region, url) in enumerate(endpoints)
@@ -122,7 +123,7 @@ def _token(roles: Sequence[str], endpoints: Sequence[tuple[str, str, str]]) -> d
         "user": {"id": "u", "name": "exporter", "domain": domain},
         "project": {"id": "p", "name": "ops", "domain": domain},
         "roles": [{"id": name, "name": name} for name in roles],
-        "expires_at": "2099-01-01T00:00:00.000000Z",
+        "expires_at": expires_at,
         "issued_at": "2026-01-01T00:00:00.000000Z",
         "audit_ids": ["a"],
         "catalog": [{"id": "c", "type": "compute", "name": "nova", "endpoints": compute}] if compute else [],

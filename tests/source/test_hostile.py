@@ -90,6 +90,17 @@ def test_a_packed_answer_is_measured_unpacked() -> None:
     assert failure(reply, within=30.0)[0] is ErrorKind.PROTOCOL
 
 
+def test_an_answer_packed_twice_is_measured_unpacked_too() -> None:
+    """A hundred bytes of it are a megabyte."""
+    body = gzip.compress(gzip.compress(b" " * 100_000_000))
+
+    def reply(connection: socket.socket) -> None:
+        length = f"Content-Length: {len(body)}\r\n\r\n".encode()
+        connection.sendall(HEAD + b"Content-Encoding: gzip, gzip\r\n" + length + body)
+
+    assert failure(reply, within=30.0)[0] is ErrorKind.PROTOCOL
+
+
 @pytest.mark.parametrize("before", [b"", HEAD, HEAD + b'Content-Length: 100\r\n\r\n{"migr'])
 def test_a_reset_is_a_connection_error_after_three_tries(before: bytes) -> None:
     seen: list[int] = []

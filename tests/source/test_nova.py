@@ -11,6 +11,7 @@ from exporter.domain.cloud import CloudError, Deletion, ErrorKind, RejectReason
 from exporter.source.errors import Place
 from exporter.source.login import choose_microversion
 from exporter.source.nova import NovaCloud, moment
+from exporter.source.paging import Budget
 from tests.source.cloud import NOVA, NOW, PASSWORD, SERVER, TOKEN, Cloud, record, uuid_of
 
 LATER = 2000.0
@@ -299,6 +300,50 @@ def test_a_token_that_is_always_refused_costs_one_new_login(cloud: Cloud, nova: 
     assert fails(cloud, nova, status=401).kind is ErrorKind.AUTH
     assert [request.operation for request in nova.requests()].count("authenticate") == 2
     assert len(cloud.sent()) == 2
+
+
+def logins(cloud: Cloud) -> int:
+    return len([call for call in cloud.mock.calls if call.request.method == "POST"])
+
+
+def test_a_keystone_whose_clock_is_behind_costs_no_login_a_request(cloud: Cloud) -> None:
+    """To us its tokens have expired when they are issued."""
+    cloud.expires_at = "2026-01-01T00:00:00.000000Z"
+    cloud.keystone()
+    cloud.discovery()
+    cloud.migrations([record()], {"limit": "1"})
+    nova = cloud.ask()
+    for _ in range(3):
+        assert len(nova.newest(LATER).migrations) == 1
+    assert logins(cloud) == 1
+
+
+def test_there_a_token_that_the_cloud_refuses_is_renewed_all_the_same(cloud: Cloud) -> None:
+    cloud.expires_at = "2026-01-01T00:00:00.000000Z"
+    cloud.keystone()
+    cloud.discovery()
+    cloud.nova("/os-migrations", status=401)
+    cloud.migrations([record()], {"limit": "1"})
+    assert len(cloud.ask().newest(LATER).migrations) == 1
+    assert logins(cloud) == 2
+
+
+def test_a_page_of_more_records_than_were_asked_for_is_a_protocol_error(cloud: Cloud, nova: NovaCloud) -> None:
+    cloud.migrations([record(2), record(1)], {"limit": "1"})
+    with pytest.raises(CloudError, match="2 migrations where at most 1 were asked for") as error:
+        nova.newest(LATER)
+    assert error.value.kind is ErrorKind.PROTOCOL
+
+
+def test_the_questions_of_one_poll_have_a_budget_and_the_next_poll_has_its_own(cloud: Cloud) -> None:
+    cloud.keystone()
+    cloud.discovery()
+    cloud.nova("/os-migrations", json={"migrations": [record(2), record(1)]})
+    nova = cloud.ask(budget=lambda: Budget(records=3))
+    assert len(nova.with_status("error", LATER).migrations) == 2
+    with pytest.raises(CloudError, match="to read in one poll"):
+        nova.with_status("running", LATER)
+    assert len(nova.with_status("running", LATER + 1).migrations) == 2
 
 
 def test_after_a_failure_the_next_question_begins_with_a_new_login(cloud: Cloud, nova: NovaCloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from email.utils import formatdate
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ import urllib3.exceptions as wire
 from exporter.domain.cloud import CloudError, ErrorKind
 from exporter.source.nova import NovaCloud
 from exporter.source.transport import OPERATIONS, operation_of
-from tests.source.cloud import KEYSTONE, NOVA, Cloud, record
+from tests.source.cloud import KEYSTONE, NOVA, NOW, Cloud, record
 
 LATER = 2000.0
 
@@ -93,7 +94,26 @@ def test_the_api_says_how_long_to_wait(cloud: Cloud, nova: NovaCloud) -> None:
     assert cloud.naps == [7.0]
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", "1e9", "", "٣", "Fri, 20 Nov 2026 10:00:00 GMT"])
+@pytest.mark.parametrize("seconds", [9.0, -9.0])
+def test_the_api_says_until_when_to_wait_by_its_own_clock(cloud: Cloud, nova: NovaCloud, seconds: float) -> None:
+    until = formatdate(NOW + seconds, usegmt=True)
+    cloud.nova("/os-migrations", status=503, headers={"Retry-After": until})
+    cloud.migrations([record()], {"limit": "1"})
+    nova.newest(LATER)
+    assert cloud.naps == [max(0.0, seconds)]
+
+
+def test_a_date_to_wait_for_says_nothing_where_the_api_tells_no_time(cloud: Cloud, nova: NovaCloud) -> None:
+    until = formatdate(NOW + 9, usegmt=True)
+    cloud.nova("/os-migrations", status=503, headers={"Retry-After": until, "Date": ""})
+    cloud.migrations([record()], {"limit": "1"})
+    nova.newest(LATER)
+    assert cloud.naps == [0.5]
+
+
+@pytest.mark.parametrize(
+    "header", ["soon", "-5", "1e9", "", "٣", "Fri, 99 Nov 2026 10:00:00 GMT", "Fri, 01 Jan 99999 00:00:00 GMT"]
+)
 def test_an_odd_wait_is_our_own(cloud: Cloud, nova: NovaCloud, header: str) -> None:
     cloud.nova("/os-migrations", status=503, headers={"Retry-After": header})
     cloud.migrations([record()], {"limit": "1"})
