@@ -29,9 +29,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def prometheus(target: str, path: Path) -> Iterator[str]:
-    """Run a Prometheus that scrapes a target every second; yield its URL."""
-    job = {"job_name": "migrations", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+def prometheus(target: str, path: Path, interval: str = "1s") -> Iterator[str]:
+    """Run a Prometheus that scrapes a target all the time; yield its URL."""
+    job = {"job_name": "migrations", "scrape_interval": interval, "static_configs": [{"targets": [target]}]}
     (path / "prometheus.yml").write_text(json.dumps({"scrape_configs": [job]}))
     url = f"http://127.0.0.1:{free_port()}"
     command = [

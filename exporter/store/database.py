@@ -136,7 +136,7 @@ class Database:
         self.disconnect()
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
         new = _free_name(f"{self.path}.{fault}-{stamp}")
-        with contextlib.suppress(FileNotFoundError):
+        if _size_of(self.path + _JOURNAL):
             os.rename(self.path + _JOURNAL, new + _JOURNAL)
         os.rename(self.path, new)
         self.set_asides += 1
@@ -193,6 +193,9 @@ class Database:
             os.chmod(self.path, 0o600)
         connection = self._connection_to_it()
         try:
+            # SQLite syncs a journal that it empties, but not the directory from which it removes one: after a loss of power
+            # the removed journal could be back, and undo a commit that the page has shown.
+            _single(connection, "PRAGMA journal_mode = TRUNCATE")
             version = int(str(_single(connection, "PRAGMA user_version")))
             if version < len(self._migrations):
                 self._migrate(connection, version)
