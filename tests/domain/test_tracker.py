@@ -733,7 +733,7 @@ def test_ends_are_forgotten_when_they_could_not_be_counted_again() -> None:
     over = record(LIVE, "error", 7, 9)
     tracker = after_empty_table(Step(30, (over,), FAILED_AT_ONCE), Step(END_MEMORY, ()))
     assert set(tracker.ended) == {"m"}
-    play([Step(END_MEMORY + 8, ())], tracker)
+    play([Step(END_MEMORY + 9, ())], tracker)
     assert tracker.ended == {}
     play([Step(END_MEMORY + 30, (over,))], tracker)
 
