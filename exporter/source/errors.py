@@ -27,7 +27,7 @@ _MAX_CAUSES = 12
 
 
 class ConnectConfigError(ValueError):
-    """Nothing, or nothing proper, says which cloud to ask and how to log in there; what openstacksdk and PyYAML quote is not shown."""
+    """Nothing, or nothing proper, says which cloud to ask and how to log in there; what libraries quote is not shown."""
 
     def __init__(self, message: str) -> None:
         super().__init__(redact(message))
