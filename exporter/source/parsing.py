@@ -85,12 +85,9 @@ def parse_time(text: object) -> float | None:
     try:
         moment = datetime.fromisoformat(text)
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        datetime.fromtimestamp(
-            seconds, UTC
-        )  # an offset, or rounding, may lead past the year 9999: nobody could show it
+        datetime.fromtimestamp(seconds, UTC)  # an offset, or rounding, may lead past the year 9999
     except (ValueError, OverflowError):
         return None
-    return seconds
     return seconds
 
 

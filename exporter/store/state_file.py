@@ -108,6 +108,7 @@ class StateFile:
         book = self._books.get(cloud) or self._books.setdefault(cloud, _Book(state, NOTHING_COUNTED))
         book.state = state
         book.touched |= touched
+        book.doubtful |= book.pending  # what has ended on disk may have been forgotten since, and live again
         if not self._turn.acquire(timeout=LONGEST_TURN):
             book.pending = True
             return False
@@ -210,7 +211,7 @@ def _changes(book: _Book) -> Changes:
         ended=[end_row(uuid, state.ended[uuid]) for uuid in touched if uuid in state.ended],
         counts=counts if book.whole else counts - book.counts,
         not_live=[uuid for uuid in touched if uuid not in state.live and (uuid in book.rows or not sure)],
-        not_ended=[uuid for uuid in touched if uuid not in state.ended and uuid not in state.live],
+        not_ended=[uuid for uuid in touched if uuid not in state.ended and (uuid not in state.live or not sure)],
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -15,6 +17,8 @@ from tests.durability.stream import EXACT
 
 #: Seconds between two looks.
 _PAUSE = 0.1
+
+_COUNTS = re.compile(r"^openstack_migrations_(?:started|ended)_total.*$", re.MULTILINE)
 
 
 class Eye:
@@ -31,13 +35,29 @@ class Eye:
         self._url = url
         self._truth = truth
         self._last: dict[Series, float] = {}
+        self._reading = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="eye", daemon=True)
 
     def page(self) -> dict[Series, float] | None:
         """Return what must survive of the page, None where there is no page now."""
-        samples = self._samples()
-        return None if samples is None else surviving(samples)
+        page = self._read()
+        return None if page is None else surviving(read(page))
+
+    def strike(self, blow: Callable[[], None], patience: float) -> None:
+        """Strike at the very moment when the page shows a count that it did not show before, or after some seconds."""
+        with self._reading:
+            first = None
+            until = time.monotonic() + patience
+            while True:
+                page = self._read() or ""
+                counts = _COUNTS.findall(page)
+                first = first or counts
+                if counts != first or time.monotonic() > until:
+                    break
+            blow()
+            if page:
+                self._look(read(page))
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,9 +71,10 @@ class Eye:
 
     def _watch(self) -> None:
         while not self._stop.wait(_PAUSE):
-            samples = self._samples()
-            if samples is not None:
-                self._look(samples)
+            with self._reading:
+                page = self._read()
+                if page is not None:
+                    self._look(read(page))
 
     def _look(self, samples: list[Sample]) -> None:
         now, truth = surviving(samples), self._truth()
@@ -67,10 +88,10 @@ class Eye:
         self._last = now
         self.shown |= {each.labels["migration_id"] for each in samples if each.name == "openstack_migration_info"}
 
-    def _samples(self) -> list[Sample] | None:
+    def _read(self) -> str | None:
         try:
             page = requests.get(f"{self._url}/metrics", timeout=5)
             page.raise_for_status()
         except requests.RequestException:
             return None
-        return read(page.text)
+        return page.text

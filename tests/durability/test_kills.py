@@ -45,18 +45,24 @@ class Slaughter:
     chance: random.Random
 
     def kill(self, times: int) -> None:
-        """Kill and start the exporter again so many times: at its start, or while it polls."""
+        """Kill and start the exporter again so many times: at its start, while it polls, or when it shows something new."""
         for _ in range(times):
-            self._wait_for_an_instant()
-            self.victim.kill()
+            self.chance.choice((self._kill_at_its_start, self._kill_while_it_polls, self._kill_with_news))()
             self.victim.start()
 
-    def _wait_for_an_instant(self) -> None:
-        if self.chance.random() < 0.5:
-            time.sleep(self.chance.uniform(0.0, 1.0))
-        else:
-            eventually(lambda: self.eye.page() is not None, 60.0)
-            time.sleep(self.chance.uniform(0.0, 0.5))
+    def _kill_at_its_start(self) -> None:
+        time.sleep(self.chance.uniform(0.0, 1.0))
+        self.victim.kill()
+
+    def _kill_while_it_polls(self) -> None:
+        eventually(lambda: self.eye.page() is not None, 60.0)
+        time.sleep(self.chance.uniform(0.0, 0.5))
+        self.victim.kill()
+
+    def _kill_with_news(self) -> None:
+        """Kill it when somebody has just read a count that must not be shown yet, if it is ever shown too early."""
+        eventually(lambda: self.eye.page() is not None, 60.0)
+        self.eye.strike(self.victim.kill, patience=5.0)
 
     def settle(self) -> None:
         """Let all moves come to their end, and wait until the page says what is true."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -152,17 +152,21 @@ def redirects_to_itself() -> Fault:
 def floods(head: bytes, piece: bytes, size: int, packed: bool = False) -> Fault:
     """Answer 200 with a head, then a piece over and over until there are so many bytes; `packed`: as gzip."""
 
+    parts = [_packed(_flood(head, piece, size))] if packed else None
+    answer = Answer(200, headers=JSON | ({"Content-Encoding": "gzip"} if packed else {}))
+
     def fault(exchange: Exchange) -> None:
         exchange.end()
-        coding = {"Content-Encoding": "gzip"} if packed else {}
-        exchange.connection.sendall(Answer(200, headers={**JSON, **coding}).head(None))
-        if packed:
-            exchange.connection.sendall(gzip.compress(b"".join(_flood(head, piece, size)), 6))
-            return
-        for part in _flood(head, piece, size):
+        exchange.connection.sendall(answer.head(None))
+        for part in parts or _flood(head, piece, size):
             exchange.connection.sendall(part)
 
     return fault
+
+
+def _packed(parts: Iterable[bytes]) -> bytes:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return b"".join(map(packer.compress, parts)) + packer.flush()
 
 
 def _flood(head: bytes, piece: bytes, size: int) -> Iterator[bytes]:

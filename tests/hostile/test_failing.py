@@ -155,11 +155,11 @@ def test_the_same_page_for_ever_costs_few_requests(stage: Stage) -> None:
 
 
 #: Floods of 100 MB, by what they are made of.
-FLOODS = {
-    "blanks": faults.floods(b'{"migrations": [', b" " * 1024, 100_000_000),
-    "records": faults.floods(b'{"migrations": [', b'{"uuid": "x", "id": 1},', 100_000_000),
-    "packed": faults.floods(b'{"migrations": [', b" " * 1024, 100_000_000, packed=True),
-    "brackets": faults.floods(b'{"migrations": ', b"[" * 1024, 100_000_000),
+FLOODS: dict[str, Callable[[], Fault]] = {
+    "blanks": lambda: faults.floods(b'{"migrations": [', b" " * 1024, 100_000_000),
+    "records": lambda: faults.floods(b'{"migrations": [', b'{"uuid": "x", "id": 1},', 100_000_000),
+    "packed": lambda: faults.floods(b'{"migrations": [', b" " * 1024, 100_000_000, packed=True),
+    "brackets": lambda: faults.floods(b'{"migrations": ', b"[" * 1024, 100_000_000),
 }
 
 #: Bytes by which 100 MB of answer may raise the memory of the exporter.
@@ -167,9 +167,10 @@ ROOM = 48 * 1024 * 1024
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
-def test_a_hundred_megabytes_of_answer_do_not_fill_the_memory(stage: Stage, flood: Fault) -> None:
+def test_a_hundred_megabytes_of_answer_do_not_fill_the_memory(stage: Stage, flood: Callable[[], Fault]) -> None:
+    fault = flood()
     before = stage.memory()
-    failed = suffer(stage, "protocol", lambda: stage.proxy.spoil(flood, path=MIGRATIONS))
+    failed = suffer(stage, "protocol", lambda: stage.proxy.spoil(fault, path=MIGRATIONS))
     assert stage.peak_memory() - before < ROOM
     recover(stage, failed, "protocol")
 
