@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,16 +22,10 @@ T = TypeVar("T")
 
 
 class Exporter:
-    """A running exporter; `url` is where it listens, `log` what it wrote to its standard error so far.
+    """A running exporter; `url` is where it listens, `log` what it wrote to its standard error so far."""
 
-    `through` is a command that runs the one behind it, as env(1) does, in place of itself.
-    """
-
-    def __init__(
-        self, *arguments: str, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()
-    ) -> None:
-        exporter = [sys.executable, "-m", "exporter", *arguments, "--web.listen-address", "127.0.0.1:0"]
-        command = [*through, *exporter]
+    def __init__(self, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "exporter", *arguments, "--web.listen-address", "127.0.0.1:0"]
         self.process = subprocess.Popen(command, env=environment(environ), stderr=subprocess.PIPE, text=True)
         self.log = ""
         self._reader = threading.Thread(target=self._read, daemon=True)

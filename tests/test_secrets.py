@@ -388,7 +388,6 @@ def test_nothing_that_check_prints_has_a_secret(world: World) -> None:
     assert leaks(done.stdout + done.stderr, world.secrets) == []
 
 
-@pytest.mark.xfail(reason="exporter/source/rights.py prints what Nova says of a 403 as it came", strict=True)
 @pytest.mark.parametrize("path", ["/os-migrations", "/servers/detail"])
 def test_what_check_quotes_of_a_refusal_has_no_secret(path: str) -> None:
     with SimulatedCloud(accounts=(ACCOUNT,)) as cloud, Mirror(cloud, at(path, fault(403))) as mirror:

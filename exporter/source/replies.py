@@ -11,7 +11,7 @@ from typing import NoReturn
 import requests
 
 from exporter.domain.cloud import Deletion
-from exporter.source.errors import Place, status_error
+from exporter.source.errors import Place, quote, status_error
 from exporter.source.paging import MarkerGone, Page
 from exporter.source.parsing import parse_time
 from exporter.source.transport import date_of
@@ -19,18 +19,24 @@ from exporter.source.transport import date_of
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: its JSON (None where an error came without), the API's time in seconds since the epoch, its bytes."""
+    """An HTTP answer: its JSON (None where an error came without), the API's time in seconds since the epoch, its bytes.
+
+    `explanation` is what Nova says of an error, fit to be shown.
+    """
 
     status: int
     body: object
     date: float | None
     size: int = 0
+    explanation: str = ""
 
-    @property
-    def explanation(self) -> str:
-        """Return what Nova says of an error (nova/api/openstack/wsgi.py, `Fault`: one key over code and message)."""
-        faults = self.body.values() if isinstance(self.body, dict) else ()
+
+def _explanation(body: object) -> str:
+    """Return what Nova says of an error (nova/api/openstack/wsgi.py, `Fault`: one key over code and message)."""
+    faults = body.values() if isinstance(body, dict) else ()
+    with contextlib.suppress(ValueError, RecursionError):  # a message that is nested too deeply, or a huge number
         return next((str(fault["message"]) for fault in faults if isinstance(fault, dict) and "message" in fault), "")
+    return ""
 
 
 def page_of(reply: Reply) -> Page:
@@ -75,7 +81,7 @@ def reply_of(response: requests.Response, allowed: Collection[int], place: Place
     body = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(response.content)
-    reply = Reply(status, body, date_of(response))
+    reply = Reply(status, body, date_of(response), explanation=quote(_explanation(body), place))
     if status in allowed:
         return reply
     raise status_error(status, reply.explanation, place)

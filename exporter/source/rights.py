@@ -13,6 +13,7 @@ from exporter.domain.cloud import Answer, CloudError
 from exporter.source.login import Login
 from exporter.source.nova import MIGRATIONS, SERVERS, NovaCloud
 from exporter.source.replies import servers_in
+from exporter.strangers import printable
 
 #: The highest microversion of Nova 31.0 (2025.1) and of 32.0 (2025.2) alike. 32.0 split the rule for os-migrations in
 #: three (nova/policies/migrations.py).
@@ -49,7 +50,7 @@ def check(cloud: NovaCloud, deadline: float, now: Callable[[], float] = time.tim
         login = cloud.login(deadline)
     except CloudError as error:
         return [Finding("login", False, str(error))]
-    findings = [Finding("login", True, f"logged in with the roles {', '.join(login.roles) or '(none)'}")]
+    findings = [Finding("login", True, f"logged in with the roles {printable(', '.join(login.roles)) or '(none)'}")]
     findings.append(Finding("microversion", True, f"{login.microversion} of up to {login.highest} is spoken"))
     findings += _listing(cloud, login, deadline, now)
     findings.append(_deletions(cloud, login, deadline))

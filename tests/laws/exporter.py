@@ -23,15 +23,15 @@ NAME = "one"
 class Exporter:
     """A poller with its store.
 
-    `polls` are those complete polls that the exporter must remember; of them `kept` are on disk, so that their counters may be
-    shown. `inner` is the trap in the way of taking in a poll, `door` that in the way of publishing a view.
+    `polls` are those complete polls that the exporter must remember; of them `kept` are on disk, and `sure` are those of which
+    it knows that, so that their counters may be shown. `inner` is the trap in the way of taking in a poll, `door` that in the way of publishing a view.
     """
 
     def __init__(self, time: Time, cloud: TellingCloud, directory: Path) -> None:
         self.time, self.cloud = time, cloud
         self.views: list[CloudView] = []
         self.polls: list[Shown] = []
-        self.kept = 0
+        self.kept = self.sure = 0
         self.restarts = 0
         self.inner, self.door = Trap(), Trap()  # inner: disarmed when the state is saved, for views are built behind it
         ids = TrappedIds()
@@ -53,6 +53,10 @@ class Exporter:
 
     def saves(self) -> int:
         """Return how many times a state was kept so far."""
+        raise NotImplementedError
+
+    def knows(self) -> bool:
+        """Tell whether the exporter knows that all is kept."""
         raise NotImplementedError
 
     def _watch(self) -> None:
@@ -88,6 +92,8 @@ class Exporter:
         self._resumed |= self.inner.sprung  # the chronicle goes on from the state before, as after a restart
         if saved:
             self.kept = len(self.polls)
+        if saved and self.knows():
+            self.sure = self.kept
         self.clear()
         if killed:
             self.kill()
@@ -104,6 +110,7 @@ class Exporter:
     def restart(self) -> None:
         """Let one process follow another: what could not be kept is lost."""
         del self.polls[self.kept :]
+        self.sure = self.kept
         self.restarts += 1
         self._resumed = True
         self.store.close()
@@ -128,6 +135,9 @@ class InMemory(Exporter):
 
     def saves(self) -> int:
         return self.count
+
+    def knows(self) -> bool:
+        return True
 
 
 class _Memory(MemoryStore):
@@ -169,6 +179,9 @@ class OnDisk(Exporter):
 
     def saves(self) -> int:
         return self.disk.commits
+
+    def knows(self) -> bool:
+        return self.store.durable
 
     def clear(self) -> None:
         super().clear()

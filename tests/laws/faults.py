@@ -62,13 +62,14 @@ _WRITES = ("INSERT", "UPDATE", "DELETE", "CREATE", "COMMIT")
 class Disk:
     """The disk with the state file: `full` refuses every write; every statement passes the trap before and after.
 
+    `mute` does what it is told the next time, and answers that it failed: a commit whose fate the exporter cannot know.
     `remains` is what was in the directory at the instant of a kill, with the journal of a transaction that is not over.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.remains: dict[Path, bytes] | None = None
-        self.full = False
+        self.full = self.mute = False
         self.trap = Trap()
         self.commits = 0
 
@@ -82,14 +83,16 @@ class Disk:
         """Pass what lies before a statement."""
         self._step()
         if self.full and statement.lstrip().startswith(_WRITES):
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise error
+            raise _refusal("database or disk is full", sqlite3.SQLITE_FULL)
 
     def after(self, statement: str) -> None:
         """Pass what lies behind a statement."""
-        self.commits += statement == "COMMIT"
+        committed = statement == "COMMIT"
+        self.commits += committed
         self._step()
+        if committed and self.mute:
+            self.mute = False
+            raise _refusal("disk I/O error", sqlite3.SQLITE_IOERR_FSYNC)
 
     def _step(self) -> None:
         try:
@@ -109,6 +112,12 @@ class Disk:
         for path, content in (self.remains or {}).items():
             path.write_bytes(content)
         self.remains = None
+
+
+def _refusal(text: str, code: int) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode = code
+    return error
 
 
 class _Connection(sqlite3.Connection):

@@ -175,6 +175,15 @@ class World:
             self.wait(1.0 + way)
             self.step(pick, way)
 
+    def end(self, pick: int, way: int) -> Record | None:
+        """Let one record end, if it can; return it."""
+        able = [each for each in self.there() if not each.over and _ends_after(each)]
+        record = one_of(able, pick)
+        if record is not None:
+            ends = _ends_after(record)
+            record.enter(ends[way % len(ends)], self.clock())
+        return record
+
     def rewrite(self, pick: int) -> None:
         """Claim or choose a destination, or choose again: Nova writes the first status once more."""
         able = [each for each in self.there() if len(each.entries) == 1 and self.clock() - each.entries[0].at < HOUR / 2]
@@ -202,6 +211,10 @@ class World:
     def deny(self, denied: bool) -> None:
         """Let whoever asks be an admin or not: who is none gets no proof of any deletion."""
         self.denied = denied
+
+
+def _ends_after(record: Record) -> list[str]:
+    return [each for each in onward(record.kind, record.status) if not row_of(record.kind, each).live]
 
 
 def one_of(records: Sequence[Record], pick: int) -> Record | None:

@@ -155,3 +155,10 @@ def test_a_connection_from_arguments_reads_nothing(tmp_path: Path, monkeypatch: 
     connection = connect_to(KEYSTONE, "exporter", PASSWORD, "ops", region_name="one")()
     assert connection.config.get_auth_args()["username"] == "exporter"
     assert (connection.config.name, connection.config.get_region_name()) == ("demo", "one")
+
+
+@pytest.mark.parametrize("text", ["clouds: text\n", "clouds: [a, b]\n"])
+def test_clouds_that_are_no_mapping_are_refused(tmp_path: Path, text: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(ConnectConfigError, match="`clouds` holds no mapping of names to clouds"):
+        require_known("x")
