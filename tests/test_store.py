@@ -379,6 +379,15 @@ def test_a_file_that_is_not_ours_is_set_aside_loudly(
     assert reopened(store, path).load("one") == FULL
 
 
+def test_what_another_program_had_not_yet_moved_into_its_database_is_kept_with_it(path: Path) -> None:
+    theirs = sqlite3.connect(path, isolation_level=None)
+    theirs.execute("PRAGMA journal_mode = WAL")
+    theirs.execute("CREATE TABLE bookmarks (url TEXT)")
+    StateFile(path, clock=lambda: NOW).close()
+    theirs.close()
+    assert rows(path.parent / "state.db.foreign-20270115T080000Z", "SELECT count(*) FROM bookmarks") == [(0,)]
+
+
 def test_two_files_set_aside_in_the_same_second_are_both_kept(path: Path) -> None:
     for _ in range(2):
         path.write_text("spoilt " * 1000)

@@ -20,7 +20,9 @@ APPLICATION_ID = 0x6F6D6578
 #: Seconds that a write waits for somebody who reads the file with another program.
 _PATIENCE = 5.0
 
-_JOURNAL = "-journal"
+#: What SQLite may have beside a database, ours or another program's, that belongs to its content.
+_JOURNALS = ("-journal", "-wal")
+
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 #: After these a connection is as good as before: there is no room, or somebody reads for long.
@@ -136,8 +138,8 @@ class Database:
         self.disconnect()
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
         new = _free_name(f"{self.path}.{fault}-{stamp}")
-        if _size_of(self.path + _JOURNAL):
-            os.rename(self.path + _JOURNAL, new + _JOURNAL)
+        for journal in filter(lambda each: _size_of(self.path + each), _JOURNALS):
+            os.rename(self.path + journal, new + journal)
         os.rename(self.path, new)
         self.set_asides += 1
         text = (
@@ -190,7 +192,9 @@ class Database:
         if identity_of(self.path) is None:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with contextlib.suppress(OSError):
-            os.chmod(self.path, 0o600)
+            os.chmod(
+                self.path, os.stat(self.path).st_mode & 0o600
+            )  # for its owner alone, who may have made it read-only
         connection = self._connection_to_it()
         try:
             # SQLite syncs a journal that it empties, but not the directory from which it removes one: after a loss of power
