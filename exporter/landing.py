@@ -54,7 +54,7 @@ class StatusPage:
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem}table{border-collapse:collapse;margin:0 0 1rem}"
     "caption{font-weight:bold;text-align:left}"
-    "th,td{border:1px solid;padding:.2rem .6rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
+    "th,td{border:1px solid;padding:.2rem .6rem;text-align:left;vertical-align:top;max-width:40ch;overflow-wrap:break-word}"
 )
 
 _CLOUD_HEADS = ("cloud", "up", "last success", "error")

@@ -47,7 +47,9 @@ class TellingCloud(FakeCloud):
 
     def told(self, resumed: bool) -> Shown:
         """Return what was told since the poll began."""
-        begun = self.began if not self._answers or self._answers[0].date is None else min(self.began, self._answers[0].date)
+        begun = (
+            self.began if not self._answers or self._answers[0].date is None else min(self.began, self._answers[0].date)
+        )
         complete = ("status", "migrating") in self.asked
         heard = tuple(each for answer in self._answers for each in answer.migrations)
         return Shown(Snapshot(heard, begun, complete, self._newest, dict(self._proofs)), resumed)

@@ -43,7 +43,7 @@ CELL = st.sampled_from(CELLS)
 #: Seconds that pass: within one second, within ends that are one, from one poll to the next, past every limit there is.
 PAUSES = st.sampled_from((0, 1, 7, 30, 30, 30, 90, 301, 301, 1500, 2 * HOUR, DAY, 8 * DAY, 31 * DAY))
 SOON = st.sampled_from((0, 1, 1, 2, 5, 30, 30, 300))
-LATE = st.sampled_from((HOUR + 1, 5 * HOUR))
+LATE = st.sampled_from((2 * HOUR + 1, 5 * HOUR))
 
 BEGIN = st.tuples(SOON, st.just("begin"), st.sampled_from(MigrationType), CELL, st.booleans())
 STEP = st.tuples(SOON, st.just("step"), PICKS, WAYS)

@@ -38,7 +38,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 #: Whatever UTF-8 can carry: NUL, quotes, characters beyond the first plane; lone surrogates are no text (RFC 8259, 8.1).
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(("\0", "a\0b", "\U0001d54f", "'; --", '["x"]', "ß" * 255))
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
+    ("\0", "a\0b", "\U0001d54f", "'; --", '["x"]', "ß" * 255)
+)
 TIMES = st.floats(allow_nan=False) | st.sampled_from((math.inf, -math.inf, 0.0, -0.0, 1.0, 2.0**53 + 1, 5e-324))
 SECONDS = st.floats(min_value=0, allow_infinity=False)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)

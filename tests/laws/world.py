@@ -85,7 +85,14 @@ class Record:
 
     def _answer(self, entry: Entry, updated: float | None) -> Migration:
         return Migration(
-            self.uuid, self.kind, entry.status, self.server, self.created, updated, source_host="here", dest_host="there"
+            self.uuid,
+            self.kind,
+            entry.status,
+            self.server,
+            self.created,
+            updated,
+            source_host="here",
+            dest_host="there",
         )
 
     def stays(self, deleted: float | None) -> dict[str, set[float]]:
@@ -108,7 +115,9 @@ class Record:
             row = row_of(self.kind, entry.status)
             yield entry.at
             if not row.live:
-                yield from (each.at for each in later[place:] if each.at - entry.at < SAME_END or each.status == "failed")
+                yield from (
+                    each.at for each in later[place:] if each.at - entry.at < SAME_END or each.status == "failed"
+                )
             if not (row.optional or row.phase is Phase.UNKNOWN):
                 return
 
@@ -148,16 +157,21 @@ class World:
         uuid = f"m{len(self.records):03}"
         now = self.clock()
         server = server or f"server of {uuid}"
-        self.records[uuid] = Record(uuid, kind, server, cell, twin, now, [Entry(FIRST[kind], now)], hidden=cell in self.down)
+        self.records[uuid] = Record(
+            uuid, kind, server, cell, twin, now, [Entry(FIRST[kind], now)], hidden=cell in self.down
+        )
 
     def begin_again(self, pick: int, kind: MigrationType) -> None:
-        """Move a server that was moved before: Nova uses a dead record of the same type again."""
+        """Move a server that was moved before: Nova uses a dead record of the same type again.
+
+        Here only after two hours: at about one hour (`REUSE_GAP`) nobody can tell that from a move that is slow.
+        """
         old = one_of(self.there(), pick)
         if old is None:
             return
         if not (old.dead and old.kind is kind):
             self.begin(kind, old.cell, twin=False, server=old.server)
-        elif self.clock() - max(old.entries[0].at, old.updated or 0.0) > HOUR:
+        elif self.clock() - max(old.entries[0].at, old.updated or 0.0) > 2 * HOUR:
             old.dead_since.append(old.entries[0].at)
             old.entries = [Entry(old.status, self.clock())]
 
@@ -186,7 +200,9 @@ class World:
 
     def rewrite(self, pick: int) -> None:
         """Claim or choose a destination, or choose again: Nova writes the first status once more."""
-        able = [each for each in self.there() if len(each.entries) == 1 and self.clock() - each.entries[0].at < HOUR / 2]
+        able = [
+            each for each in self.there() if len(each.entries) == 1 and self.clock() - each.entries[0].at < HOUR / 2
+        ]
         record = one_of(able, pick)
         if record is not None:
             record.updated = self.clock()
