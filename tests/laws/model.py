@@ -168,7 +168,9 @@ def _baseline(first: Snapshot) -> float:
     if first.newest is None:
         return -math.inf
     just_then = first.begun - first.newest.created_at < SAME_MOMENT
-    return first.newest.created_at if just_then else math.nextafter(first.newest.created_at, math.inf)
+    if just_then:
+        return min(first.newest.created_at, first.begun)  # a record from the future hides nothing
+    return math.nextafter(first.newest.created_at, math.inf)
 
 
 def _furthest(answers: Sequence[Migration]) -> dict[str, Migration]:
