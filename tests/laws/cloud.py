@@ -16,10 +16,11 @@ from tests.test_poller import NOW, FakeCloud, Time
 
 @dataclass(frozen=True)
 class Shown:
-    """What a complete poll was shown, and whether it was the first one since a restart."""
+    """What a complete poll was shown, and whether it was the first one since a restart; `true_time` is when it began."""
 
     snapshot: Snapshot
     resumed: bool
+    true_time: float
 
 
 class TellingCloud(FakeCloud):
@@ -40,19 +41,19 @@ class TellingCloud(FakeCloud):
     def forget(self) -> None:
         """Begin to remember anew: a poll begins."""
         self.asks()
-        self.began = self.time.clock()
+        self.began, self._true_time = self.time.clock(), NOW + self.time.passed
         self._answers: list[Answer] = []
         self._newest: Migration | None = None
         self._proofs: dict[str, Deletion] = {}
 
     def told(self, resumed: bool) -> Shown:
         """Return what was told since the poll began."""
-        begun = (
-            self.began if not self._answers or self._answers[0].date is None else min(self.began, self._answers[0].date)
-        )
+        date = self._answers[0].date if self._answers else None
+        begun = self.began if date is None else min(self.began, date)
         complete = ("status", "migrating") in self.asked
         heard = tuple(each for answer in self._answers for each in answer.migrations)
-        return Shown(Snapshot(heard, begun, complete, self._newest, dict(self._proofs)), resumed)
+        snapshot = Snapshot(heard, begun, complete, self._newest, dict(self._proofs))
+        return Shown(snapshot, resumed, self._true_time)
 
     def newest(self, deadline: float) -> Answer:
         answer = super().newest(deadline)

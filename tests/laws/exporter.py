@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Set
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import clear_frames
 
@@ -90,13 +91,21 @@ class Exporter:
             self.polls.append(self.cloud.told(self._resumed))
             self._resumed = False
         self._resumed |= self.inner.sprung  # the chronicle goes on from the state before, as after a restart
-        if saved:
-            self.kept = len(self.polls)
-        if saved and self.knows():
-            self.sure = self.kept
+        self._note_saves(before)
         self.clear()
         if killed:
             self.kill()
+
+    def rest(self) -> None:
+        """Wait for the next poll, in which time what could not be kept is tried again."""
+        before = self.saves()
+        self.poller._rest(_Stop(self.time), seconds=7.0)  # type: ignore[arg-type]  # the part of an Event that it uses
+        self._note_saves(before)
+
+    def _note_saves(self, before: int) -> None:
+        if self.saves() > before:
+            self.kept = len(self.polls)
+            self.sure = self.kept if self.knows() else self.sure
 
     def clear(self) -> None:
         """Take away all traps."""
@@ -120,6 +129,17 @@ class Exporter:
     def state(self) -> CloudState:
         """Return what the poller knows."""
         return self.store.load(NAME)
+
+
+@dataclass
+class _Stop:
+    """Nobody tells the exporter to stop; time passes while it waits for that."""
+
+    time: Time
+
+    def wait(self, seconds: float) -> bool:
+        self.time.passed += seconds
+        return False
 
 
 class InMemory(Exporter):

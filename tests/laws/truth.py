@@ -34,6 +34,8 @@ def check_truth(world: World, polls: Sequence[Shown]) -> None:
             is_new = record.uuid not in at_first and record.created > model.baseline
             young = world.clock() - record.created < END_MEMORY
             assert any(isinstance(event, Began) for event in own) or not (is_new and young), record
+        if not record.hidden and _was_over(record, polls[0]):
+            assert own == [], record
         _check_durations(world, record, own)
 
 
@@ -41,6 +43,12 @@ def _shown(polls: Sequence[Shown]) -> set[str]:
     """Return the records that some polls were shown."""
     snapshots = [each.snapshot for each in polls]
     return {answer.uuid for each in snapshots for answer in (*each.migrations, *([each.newest] if each.newest else []))}
+
+
+def _was_over(record: Record, first: Shown) -> bool:
+    """Tell whether a record had ended before the first look."""
+    ends = [entry.at for entry in record.entries if not row_of(record.kind, entry.status).live]
+    return bool(ends) and ends[0] < first.true_time
 
 
 def _is_recent(record: Record, now: float) -> bool:

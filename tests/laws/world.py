@@ -100,13 +100,14 @@ class Record:
 
         What follows unseen counts to the status before it where Nova may skip it, or the table does not know it. Of ends less
         than two seconds apart each is right, and `failed` is taken to follow `error` at once, as it nearly always does
-        (exporter/domain/lifecycle.py, `_may_follow_an_end`). A record that is deleted in the first status was in it all the while, whoever
-        used it again.
+        (exporter/domain/lifecycle.py, `_may_follow_an_end`). A record that was last
+        seen in the first status when its server was deleted was in it all the while, whoever used it again.
         """
         ends = [*self.entries, *([] if deleted is None else [Entry(DELETED, deleted)])]
         stays = {entry.status: {at - entry.at for at in self._left_at(ends[i + 1 :])} for i, entry in enumerate(ends)}
-        if deleted is not None and len(self.entries) == 1:
-            stays[self.status] |= {deleted - since for since in self.dead_since}
+        if deleted is not None:
+            left = [deleted, *self._left_at(ends[1:])]
+            stays[self.entries[0].status] |= {at - since for at in left for since in self.dead_since}
         return stays
 
     def _left_at(self, later: Sequence[Entry]) -> Iterator[float]:
