@@ -62,16 +62,17 @@ class Chronicle:
         tracker = self.tracker
         tracker.touched.clear()
         events = tracker.observe(snapshot, at)
-        self._name_statuses()
-        stuck = find_stuck(self.watched(), self._limits, at)
+        watched = self.watched()
+        self._name_statuses(watched)
+        stuck = find_stuck(watched, self._limits, at)
         events += tracker.mark_stuck(sorted(stuck), at)
         self._ledger.enter((each for each in events if not self._ignores(each.migration)), self.names.of)
         tracker.touched.update(uuid for uuid, _ in stuck.items() ^ self.stuck.items())
         self.stuck = stuck
         return frozenset(tracker.touched)
 
-    def _name_statuses(self) -> None:
+    def _name_statuses(self, watched: Mapping[str, Tracked]) -> None:
         """Give each status its name before anything is kept or shown, in an order that no restart changes."""
-        found = {(each.migration.migration_type, each.migration.status) for each in self.watched().values()}
+        found = {(each.migration.migration_type, each.migration.status) for each in watched.values()}
         for migration_type, status in sorted(found):
             self.names.of(migration_type, status)

@@ -66,7 +66,7 @@ def _add(metric: Metric, labels: list[str], value: Value) -> None:
     match metric, value:
         case HistogramMetricFamily(), Histogram():
             metric.add_metric(labels, list(_buckets(value)), value.total)
-        case ((GaugeMetricFamily() | CounterMetricFamily()), int() | float()):
+        case (GaugeMetricFamily() | CounterMetricFamily()), int() | float():
             metric.add_metric(labels, float(value))
         case _:
             raise ValueError(f"{metric.name}: {value!r} does not fit its kind")

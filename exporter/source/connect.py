@@ -120,7 +120,9 @@ def _names(config: openstack.config.OpenStackConfig) -> tuple[str, ...]:
     try:
         return tuple(name for name in config.get_cloud_names() if name != _MADE_UP or config.config_filename)
     except AttributeError as exception:  # openstacksdk takes `clouds` for a mapping, whatever it is
-        raise ConnectConfigError(f"{config.config_filename}: `clouds` holds no mapping of names to clouds") from exception
+        raise ConnectConfigError(
+            f"{config.config_filename}: `clouds` holds no mapping of names to clouds"
+        ) from exception
 
 
 def _region_of(config: openstack.config.OpenStackConfig, cloud: str | None, region: str | None) -> CloudRegion:

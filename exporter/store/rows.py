@@ -82,8 +82,12 @@ _LABELS: Mapping[str, tuple[Callable[[str], Any], ...]] = {
 _DISTRIBUTIONS = ("status_durations", "move_durations")
 
 
+#: The columns of the table `cloud` between its name and `left_at`.
+TIMES = ("baseline", "newest_update", "last_poll_begun", "last_sweep", "last_success")
+
+
 def times_row(state: CloudState) -> Row:
-    """Return the columns of the table `cloud` between its name and `left_at`."""
+    """Return the columns TIMES."""
     times = state.times
     return (times.baseline, times.newest_update, times.last_poll_begun, times.last_sweep, state.last_success)
 

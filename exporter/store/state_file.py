@@ -189,23 +189,25 @@ class StateFile:
     def _write(self, cloud: str) -> None:
         """Bring what is on disk of one cloud up to its state; only what changed is written."""
         connection, book = self._open(), self._books[cloud]
-        changes = _changes(book)
+        counts = frozenset(_count_rows(book.state))
+        changes = _changes(book, counts)
         book.doubtful = True
         statements.write(connection, cloud, book.state, changes, book.whole)
-        book.rows = {**({} if book.whole else book.rows), **changes.live}
+        if book.whole:
+            book.rows.clear()
+        book.rows.update(changes.live)
         for uuid in changes.not_live:
             book.rows.pop(uuid, None)
-        book.counts = frozenset(_count_rows(book.state))
+        book.counts = counts
         book.totals = book.state.totals
         book.touched.clear()
         book.whole = book.pending = book.doubtful = False
 
 
-def _changes(book: _Book) -> Changes:
+def _changes(book: _Book, counts: frozenset[Row]) -> Changes:
     state, sure = book.state, not (book.whole or book.doubtful)
     touched = {*state.live, *state.ended} if book.whole else book.touched
     live = {uuid: _live_row(state, uuid) for uuid in touched if uuid in state.live}
-    counts = frozenset(_count_rows(state))
     return Changes(
         live={uuid: row for uuid, row in live.items() if book.rows.get(uuid) != row} if sure else live,
         ended=[end_row(uuid, state.ended[uuid]) for uuid in touched if uuid in state.ended],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.domain.state import UNKNOWN, CloudState
 from exporter.store.database import transaction
-from exporter.store.rows import COLUMNS, Row, state_of, times_row
+from exporter.store.rows import COLUMNS, TIMES, Row, state_of, times_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,7 @@ class Changes:
 
 def read(connection: sqlite3.Connection, cloud: str) -> CloudState:
     """Return what is on disk of a cloud; raise ValueError, TypeError or KeyError where it makes no sense."""
-    moments = "baseline, newest_update, last_poll_begun, last_sweep, last_success"
-    found = connection.execute(f"SELECT id, {moments} FROM cloud WHERE name = ?", [cloud]).fetchone()  # noqa: S608  # our own
+    found = connection.execute(f"SELECT id, {', '.join(TIMES)} FROM cloud WHERE name = ?", [cloud]).fetchone()  # noqa: S608  # our own
     if found is None:
         return UNKNOWN
     key, *times = found
@@ -57,10 +56,9 @@ def write(connection: sqlite3.Connection, cloud: str, state: CloudState, changes
 
 def _cloud_key(connection: sqlite3.Connection, cloud: str, state: CloudState) -> int:
     """Write the row of a cloud and return its key."""
-    columns = ("baseline", "newest_update", "last_poll_begun", "last_sweep", "last_success")
-    updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    updates = ", ".join(f"{column} = excluded.{column}" for column in TIMES)
     statement = (
-        f"INSERT INTO cloud (name, {', '.join(columns)}) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608  # our own names
+        f"INSERT INTO cloud (name, {', '.join(TIMES)}) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608  # our own names
         f"ON CONFLICT (name) DO UPDATE SET {updates}, left_at = NULL"
     )
     connection.execute(statement, [cloud, *times_row(state)])
