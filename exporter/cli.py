@@ -74,8 +74,9 @@ def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configuration = load(options.config, environ)
     store = _store(options, environ)
     board = Board(lambda: _process(environ, store))
-    store.retain(each.name for each in configuration.clouds)
-    complete = Watch(_plans(configuration, board, store, _connect_configured)).poll_once()
+    watch = Watch(_plans(configuration, board, store, _connect_configured))
+    store.retain(watch.clouds)
+    complete = watch.poll_once()
     page, _ = Exposition(board.view).page("")
     sys.stdout.write(page.decode())
     return DONE if complete else FAILED
@@ -141,21 +142,24 @@ def _serve_clouds(
     hint: str | None = None,
 ) -> int:
     """Watch the clouds and serve their pages until a signal comes."""
+    signals = _signals()
     configuration, store = configured(), _store(options, environ)
     board = Board(lambda: _process(environ, store, reload.successful))
 
     def apply(changed: Configuration) -> None:
-        watch.change(_plans(changed, board, store, connect))
-        _arrange(changed, board, store)
+        try:
+            watch.change(_plans(changed, board, store, connect))
+        finally:  # a poller that was built for a change that is refused has shown its cloud
+            board.arrange(watch.clouds)
+        store.retain(watch.clouds)
 
     reload = Reload(configured, apply, (ConfigurationError, ConnectConfigError, StateError))
     watch = Watch(_plans(configuration, board, store, connect))
-    _arrange(configuration, board, store)
+    store.retain(watch.clouds)
     pages = ViewPages(Exposition(board.view).page, board.view, watch.healthy, watch.ready)
     app = build_app(pages, options.path, reload if options.lifecycle else None)
     security = Security(options.web_config) if options.web_config else None
     server = WebServer(app, options.listen, security=security)
-    signals = _signals()
     server.start()
     watch.start()
     if isinstance(store, MemoryStore):
@@ -170,12 +174,6 @@ def _serve_clouds(
     watch.stop(within=STOP_WITHIN / 2)
     store.close()
     return DONE
-
-
-def _arrange(configuration: Configuration, board: Board, store: Store) -> None:
-    names = [each.name for each in configuration.clouds]
-    board.arrange(names)
-    store.retain(names)
 
 
 def _store(options: argparse.Namespace, environ: Mapping[str, str]) -> Store:

@@ -80,6 +80,11 @@ class Watch:
         self._posts = {plan.name: _Post(plan, plan.build(None)) for plan in plans}
         self._monotonic = monotonic
 
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        """Return the names of the clouds that are watched, in the order of the configuration."""
+        return tuple(self._posts)
+
     def start(self) -> None:
         """Begin to poll."""
         for post in self._posts.values():

@@ -24,6 +24,7 @@ from exporter.domain.cloud import Answer
 from exporter.domain.view import Process
 from exporter.poller import Poller
 from exporter.questions import Settings
+from exporter.store import StateError
 from exporter.vitals import Vitals
 from exporter.watch import Board, Plan, Watch
 from tests.running import Exporter, eventually
@@ -193,6 +194,22 @@ def test_a_cloud_that_hangs_is_changed_at_once(clouds: dict[str, SimulatedCloud]
         eventually(lambda: all_up(exporter, "a"), 20.0)
 
 
+def test_a_change_of_which_a_part_fails_changes_nothing() -> None:
+    board = Board(lambda: Process("1", "2", "3"))
+
+    def fail(_: Vitals | None) -> Poller:
+        raise StateError("cannot be read")
+
+    old = plan("old", FakeCloud(Time()), board)
+    watch = Watch([old])
+    with pytest.raises(StateError):
+        watch.change([plan("new", FakeCloud(Time()), board), Plan("unreadable", "", fail)])
+    board.arrange(watch.clouds)
+    assert watch.clouds == ("old",)
+    assert [view.cloud for view in board.view().clouds] == ["old"]
+    assert watch.poll_once(), "the old one goes on"
+
+
 # --- none waits for another ---
 
 
@@ -251,9 +268,9 @@ def gaps(*others: Plan) -> float:
     return median(later - earlier for earlier, later in pairwise(views))
 
 
-def plan(name: str, cloud: FakeCloud) -> Plan:
+def plan(name: str, cloud: FakeCloud, board: Board | None = None) -> Plan:
     settings = Settings(name, LIMITS, interval=0.1, sweep_interval=1000.0)
-    board = Board(lambda: Process("1", "2", "3"))
+    board = board or Board(lambda: Process("1", "2", "3"))
 
     def build(vitals: Vitals | None) -> Poller:
         return Poller(settings, cloud, board.publish, vitals=vitals, chance=lambda: 0.5)
