@@ -118,13 +118,13 @@ HEALTH_FAMILIES: tuple[Family, ...] = (
     _of_process(
         "openstack_migration_exporter_state_durable",
         Kind.GAUGE,
-        "1 when the state on disk is current; 0 when counters live in memory only.",
+        "1 when the state on disk is current; 0 when it cannot be written, or counters live in memory only.",
         lambda process: process.state_durable,
     ),
     _of_process(
         "openstack_migration_exporter_state_errors_total",
         Kind.COUNTER,
-        "Times that the state could not be written.",
+        "Times that the state could not be written, or was not what it should be.",
         lambda process: process.state_errors,
     ),
     _of_process(

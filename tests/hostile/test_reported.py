@@ -14,12 +14,7 @@ def test_a_newest_record_from_the_future_hides_no_new_moves(tmp_path: Path) -> N
     with Stage(tmp_path) as stage:
         stage.cloud.nova.insert(status="confirmed", migration_type="resize", created_at=time.time() + 3600)
         stage.open()
-        acts = Acts(stage.moves)
-        acts.before()
-        stage.settle()
-        acts.during()
-        acts.after()
-        stage.settle()
+        see_moves_to_their_end(stage)
 
 
 def test_a_clock_that_jumps_back_behind_the_first_look_hides_no_new_moves(tmp_path: Path) -> None:
@@ -28,12 +23,17 @@ def test_a_clock_that_jumps_back_behind_the_first_look_hides_no_new_moves(tmp_pa
         stage.cloud.nova.insert(status="confirmed", migration_type="resize")
         stage.open()
         clock.ahead = 0.0
-        acts = Acts(stage.moves)
-        acts.before()
-        stage.settle()
-        acts.during()
-        acts.after()
-        stage.settle()
+        see_moves_to_their_end(stage)
+
+
+def see_moves_to_their_end(stage: Stage) -> None:
+    """Let moves begin, go on and end, and compare the page with the truth."""
+    acts = Acts(stage.moves)
+    acts.before()
+    stage.settle()
+    acts.during()
+    acts.after()
+    stage.settle()
 
 
 def test_a_move_that_ends_before_it_began_has_no_duration(tmp_path: Path) -> None:

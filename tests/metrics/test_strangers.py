@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from html.parser import HTMLParser
 
 import pytest
@@ -261,19 +259,6 @@ def test_a_moment_at_the_end_of_the_calendar_breaks_no_page(moment: str, field: 
 
 
 # --- the log ---
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in logs.LIBRARIES}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
 
 
 @pytest.mark.usefixtures("logging_as_before")
