@@ -30,11 +30,11 @@ class Exporter:
         self.log = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = eventually(self._url, 30.0)
+        self.url = eventually(self._url, 60.0)
 
     def get(self, path: str, **headers: str) -> requests.Response:
         """Return the answer to a request."""
-        return requests.get(self.url + path, headers=headers, timeout=10)
+        return requests.get(self.url + path, headers=headers, timeout=60)
 
     def samples(self) -> list[Sample]:
         """Return every sample of the page."""
@@ -49,7 +49,7 @@ class Exporter:
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def __enter__(self) -> Self:
         return self

@@ -58,8 +58,8 @@ class FakePages:
 def connect(server: WebServer, tls: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
     """Return a connection that is made with the first request."""
     if tls is None:
-        return http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=10, context=tls)
+        return http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=tls)
 
 
 def migration(migration_id: str, since: float = 990_000.0, stuck: str | None = None) -> MigrationStatus:
@@ -127,7 +127,7 @@ def answers(server: WebServer) -> bool:
         return False
 
 
-def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+def until(true: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something is true."""
     end = time.monotonic() + seconds
     while not true():

@@ -50,7 +50,7 @@ def prometheus(target: str, path: Path, interval: str = "1s") -> Iterator[str]:
 def query(url: str, expression: str) -> list[dict[str, Any]]:
     """Return the result of an instant query, nothing while Prometheus is starting."""
     try:
-        answer = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=5).json()
+        answer = requests.get(f"{url}/api/v1/query", {"query": expression}, timeout=30).json()
     except requests.ConnectionError:
         return []
     return list(answer["data"]["result"])
@@ -60,7 +60,7 @@ def test_prometheus_scrapes_every_series_without_a_warning(tmp_path: Path) -> No
     with Exporter("demo") as exporter, prometheus(exporter.url.removeprefix("http://"), tmp_path) as url:
         eventually(lambda: query(url, "sum(openstack_migrations_ended_total) > 2"), 60.0)
         assert [each["value"][1] for each in query(url, "up")] == ["1"]
-        known = set(requests.get(f"{url}/api/v1/label/__name__/values", timeout=5).json()["data"])
+        known = set(requests.get(f"{url}/api/v1/label/__name__/values", timeout=30).json()["data"])
         log = (tmp_path / "prometheus.log").read_text()
     always = {family.name for family in FAMILIES if not family.name.endswith("_duration_seconds")}
     only_on_request = {"openstack_migrations_per_host", "openstack_migrations_ended_per_host_total"}

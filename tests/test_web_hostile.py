@@ -10,6 +10,7 @@ import asyncio
 import errno
 import gc
 import logging
+import math
 import resource
 import socket
 import ssl
@@ -73,9 +74,12 @@ def dialled(server: WebServer) -> socket.socket:
 
 
 def seconds_of_a_scrape(server: WebServer, tls: ssl.SSLContext | None) -> float:
-    """Return how long a scraper waits that has to connect anew."""
+    """Return how long a scraper waits that has to connect anew: without end, where those behind it pushed it out."""
     began = time.monotonic()
-    assert ask(server, "/metrics", tls=tls).text == METRICS
+    try:
+        assert ask(server, "/metrics", tls=tls).text == METRICS
+    except (ConnectionError, TimeoutError):
+        return math.inf
     return time.monotonic() - began
 
 

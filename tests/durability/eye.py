@@ -90,7 +90,7 @@ class Eye:
 
     def _read(self) -> str | None:
         try:
-            page = requests.get(f"{self._url}/metrics", timeout=5)
+            page = requests.get(f"{self._url}/metrics", timeout=30)
             page.raise_for_status()
         except requests.RequestException:
             return None

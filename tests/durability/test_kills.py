@@ -111,8 +111,8 @@ def slaughter(cloud: SimulatedCloud, nursery: Nursery, path: Path, seed: int) ->
 def up(url: str) -> bool:
     """Tell whether a page says that the last poll was complete, and kept."""
     try:
-        page = requests.get(f"{url}/metrics", timeout=5).text
-    except requests.ConnectionError:
+        page = requests.get(f"{url}/metrics", timeout=30).text
+    except requests.RequestException:
         return False
     return (
         'openstack_migration_up{cloud="mycloud"} 1' in page and "openstack_migration_exporter_state_durable 1" in page

@@ -79,7 +79,7 @@ class Server:
         """Kill the process and all it started; nothing of it is worth keeping."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(30)
         self.log.close()
 
 
