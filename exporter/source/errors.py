@@ -17,6 +17,7 @@ import urllib3.exceptions as wire
 from keystoneauth1 import exceptions as ksa
 
 from exporter.domain.cloud import CloudError, ErrorKind
+from exporter.source.policies import cure_of
 from exporter.strangers import credentials_in, printable, redact, without_credentials
 
 LOG = logging.getLogger(__name__)
@@ -99,20 +100,13 @@ def status_error(status: int, said: str, place: Place) -> CloudError:
             cure = "the token was refused even after a new login; does Nova accept this Keystone's tokens?"
             return CloudError(ErrorKind.AUTH, f"{asked}: {cure}")
         case HTTPStatus.FORBIDDEN:
-            return CloudError(ErrorKind.FORBIDDEN, f"{asked}{_right_for(place.asked)}")
+            return CloudError(ErrorKind.FORBIDDEN, f"{asked}{cure_of(place.asked)}")
         case HTTPStatus.NOT_ACCEPTABLE:
             cure = "the cloud no longer knows the microversion found at login; the next poll looks again"
             return CloudError(ErrorKind.PROTOCOL, f"{asked}: {cure}")
         case HTTPStatus.NOT_FOUND:
             return CloudError(ErrorKind.HTTP, f"{asked}: does the catalogue's compute endpoint lead to Nova?")
     return CloudError(ErrorKind.HTTP, asked)
-
-
-def _right_for(asked: str) -> str:
-    if not asked.endswith("/os-migrations"):
-        return ""
-    rules = "os_compute_api:os-migrations:index and, since Nova 2025.2, :index:all_projects and :index:host"
-    return f": the user needs the admin role, or the policy rules {rules} have to allow it"
 
 
 def deadline_error(place: Place) -> CloudError:

@@ -64,8 +64,8 @@ class Login:
 
     @property
     def roles(self) -> Sequence[str]:
-        """Return the names of the roles that the token has."""
-        access = _access(self.connection)
+        """Return the names of the roles that the token has, or had when it was good; sends nothing."""
+        access = getattr(self.connection.session.auth, "auth_ref", None)
         return tuple(access.role_names or ()) if access is not None else ()
 
     @property

@@ -91,10 +91,16 @@ def parse_time(text: object) -> float | None:
     return seconds
 
 
-def uuid_of(raw: object) -> str | None:
+def uuid_of(raw: object, field: str = "uuid") -> str | None:
     """Return the uuid of a raw record where it has a proper one: what a page can begin after."""
-    uuid = raw.get("uuid") if isinstance(raw, dict) else None
+    uuid = raw.get(field) if isinstance(raw, dict) else None
     return uuid if isinstance(uuid, str) and _is_uuid(uuid) else None
+
+
+def text_of(raw: object, field: str) -> str | None:
+    """Return a text of a raw record; None where it has none, or one that no column of Nova's can hold."""
+    text = raw.get(field) if isinstance(raw, dict) else None
+    return text if isinstance(text, str) and text and _is_storable(text) else None
 
 
 def record_name(raw: object) -> str:

@@ -22,10 +22,13 @@ from hypothesis import strategies as st
 from exporter.domain.cloud import Answer, CloudError, Deletion, Rejection
 from exporter.domain.lifecycle import MigrationType
 from exporter.domain.migration import Migration
+from exporter.domain.server import Action, Progress, Server
 from exporter.source.errors import Place
 from exporter.source.nova import NovaCloud
+from exporter.source.paging import ACTION_ROWS, SERVER_ROWS
 from exporter.source.parsing import MAX_INTEGER, MAX_TEXT, parse, parse_all, parse_time, record_name, uuid_of
-from exporter.source.replies import Reply, deleted_row, is_not_found, page_of, reply_of, servers_in
+from exporter.source.replies import Reply, deleted_row, is_not_found, page_of, reply_of, rows_in, servers_in
+from exporter.source.server_parsing import action_in, actions_of, hosts_up_in, in_order, progress_in, servers_of
 from exporter.source.transport import date_of
 from tests.source.cloud import KEYSTONE, NOVA, SERVER, Cloud
 from tests.source.record_payloads import MICROVERSIONS, PAYLOADS
@@ -58,7 +61,15 @@ def bodies(*names: str) -> list[Any]:
 
 LISTINGS = bodies("migrations", "page")
 SERVERS = bodies("servers_deleted")
-ERRORS = bodies("forbidden", "marker_gone", "server_gone")
+MOVING = bodies("servers_resize", "servers_verify_resize", "server")
+SERVICES = bodies("services")
+ACTIONS = bodies("actions", "actions_of_deleted")
+STEPS = bodies("action", "action_failed")
+PROGRESS = bodies("progress")
+ERRORS = bodies("forbidden", "marker_gone", "server_gone", "servers_forbidden", "action_not_found")
+
+HOSTS = [f"host{number}" for number in range(1, 6)]
+REQUEST = "req-22222222-2222-4222-8222-222222222222"
 
 
 def nested(depth: int) -> object:
@@ -194,6 +205,61 @@ def keeps_its_promises(migration: Migration) -> None:
         assert re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", uuid)
 
 
+def is_text(text: object) -> bool:
+    return type(text) is str and 0 < len(text) <= MAX_TEXT and bool(text.encode())
+
+
+def is_time(moment: object) -> bool:
+    return type(moment) is float and bool(datetime.fromtimestamp(moment, UTC))
+
+
+def makes_sense(found: object) -> None:
+    """See that whatever was made of an answer about servers holds what its type says, and nothing that cannot be stored."""
+    match found:
+        case Server():
+            assert uuid_of({"uuid": found.id}) == found.id and is_text(found.status)
+            optional = (found.name, found.project_id, found.vm_state, found.task_state, found.power_state, found.host)
+            assert all(text is None or is_text(text) for text in optional)
+        case Action():
+            assert is_text(found.name) and is_text(found.request_id) and is_time(found.start)
+            assert [step.start for step in found.steps] == sorted(step.start for step in found.steps)
+            for step in found.steps:
+                assert is_text(step.name) and is_time(step.start)
+                assert (step.finish is None or is_time(step.finish)) and step.ok in (True, False, None)
+        case Progress():
+            for field in Progress.__dataclass_fields__:
+                count = getattr(found, field)
+                assert count is None or (type(count) is int and 0 <= count <= MAX_INTEGER)
+            assert found.total is None or found.total >= 0
+            assert found.remaining is None or found.remaining >= 0
+        case _:
+            raise AssertionError(found)
+
+
+def read_servers(body: object) -> None:
+    """Ask of an answer all that is ever asked of one about servers, whichever it is."""
+    for key, understand in (("servers", servers_of), ("instanceActions", actions_of)):
+        rows = unless(lambda key=key: rows_in(body, key), ValueError) or []  # type: ignore[misc]
+        found: Sequence[Server | Action] = understand(rows)
+        assert len(found) <= len(rows)
+        for each in found:
+            makes_sense(each)
+    ordered = in_order(actions_of(unless(lambda: rows_in(body, "instanceActions"), ValueError) or []))
+    assert [each.start for each in ordered] == sorted(each.start for each in ordered)
+    action = unless(lambda: action_in(body), ValueError)
+    if action is not None:
+        makes_sense(action)
+    for uuid, progress in (unless(lambda: progress_in(body), ValueError) or {}).items():
+        assert uuid_of({"uuid": uuid}) == uuid
+        makes_sense(progress)
+    up = unless(lambda: hosts_up_in(body, HOSTS), ValueError) or {}
+    assert set(up) <= set(HOSTS) and set(map(type, up.values())) <= {bool}
+    for rows_of in (SERVER_ROWS, ACTION_ROWS):
+        page = unless(lambda rows_of=rows_of: page_of(Reply(200, body, None), rows_of), ValueError)  # type: ignore[misc]
+        for marker in map(rows_of.marker_of, page.records if page else ()):
+            assert marker is None or is_text(marker)
+
+
 def says_why(rejection: Rejection) -> None:
     for text in (rejection.record, rejection.detail):
         assert text.isprintable() and 0 < len(text) < 250
@@ -286,8 +352,40 @@ def test_a_deletion_is_proven_by_the_row_of_that_server_alone(body: Any) -> None
 
 
 @fuzz
+@given(mutated(MOVING + SERVICES + ACTIONS + STEPS + PROGRESS))
+def test_no_mutated_answer_about_servers_raises_or_lies(body: object) -> None:
+    read_servers(body)
+
+
+@pytest.mark.parametrize("key", ["servers", "services", "instanceActions", "migrations"])
+def test_an_odd_field_costs_its_row_at_most(key: str) -> None:
+    (good, *_) = next(body[key] for body in MOVING + SERVICES + ACTIONS + PROGRESS if key in body)
+    whole = {
+        "servers": lambda rows: len(servers_of(rows)),
+        "services": lambda rows: len(hosts_up_in({key: rows}, HOSTS)),
+        "instanceActions": lambda rows: len(actions_of(rows)),
+        "migrations": lambda rows: len(progress_in({key: rows})),
+    }[key]
+    assert whole([good]) == 1
+    for field in good:
+        for odd in ODD:
+            assert whole([{**good, field: made(odd)}, made(odd), good]) >= 1
+            read_servers({key: [good, made(odd), {**good, field: made(odd)}]})
+
+
+@pytest.mark.parametrize("field", sorted(STEPS[0]["instanceAction"]["events"][0]))
+def test_an_odd_field_costs_its_step_at_most(field: str) -> None:
+    events = STEPS[0]["instanceAction"]["events"]
+    for odd in ODD:
+        spoilt = [{**events[0], field: made(odd)}, made(odd), *events[1:]]
+        action = action_in({"instanceAction": {**STEPS[0]["instanceAction"], "events": spoilt}})
+        assert action is not None and len(action.steps) in (len(events) - 1, len(events))
+        makes_sense(action)
+
+
+@fuzz
 @given(
-    garbled(LISTINGS + SERVERS + ERRORS),
+    garbled(LISTINGS + SERVERS + ERRORS + MOVING + SERVICES + ACTIONS + STEPS + PROGRESS),
     st.sampled_from([200, 200, 200, 400, 401, 403, 404, 406, 500, 503]),
     st.booleans(),
 )
@@ -299,6 +397,7 @@ def test_no_garbled_bytes_let_anything_but_the_documented_out(content: bytes, st
     )
     if reply is not None:
         read(reply)
+        read_servers(reply.body)
         assert type(reply.explanation) is str
 
 
@@ -354,6 +453,21 @@ def answering(mock: responses.RequestsMock) -> Cloud:
     return cloud
 
 
+def ask_about_servers(nova: NovaCloud) -> None:
+    """Ask all that a poller asks about servers, likewise."""
+    for servers in (
+        unless(lambda: nova.servers_with_status("RESIZE", LATER), CloudError),
+        unless(lambda: [nova.server(SERVER, LATER)], CloudError),
+        unless(lambda: nova.actions(SERVER, 0.0, LATER), CloudError),
+        unless(lambda: [nova.steps(SERVER, REQUEST, LATER)], CloudError),
+        unless(lambda: list((nova.progress(SERVER, LATER) or {}).values()), CloudError),
+    ):
+        for each in servers or ():
+            if each is not None:
+                makes_sense(each)
+    assert set(unless(lambda: nova.hosts_up(HOSTS, LATER), CloudError) or {}) <= set(HOSTS)
+
+
 def ask_everything(nova: NovaCloud) -> None:
     """Ask all that a poller asks; every answer keeps its promises, and nothing but CloudError is raised."""
     questions: Sequence[Callable[[], Answer | Deletion | None]] = (
@@ -363,6 +477,7 @@ def ask_everything(nova: NovaCloud) -> None:
         lambda: nova.of_server(SERVER, LATER),
         lambda: nova.deletion_of(SERVER, LATER),
     )
+    ask_about_servers(nova)
     for question in questions:
         answer = unless(question, CloudError)
         if isinstance(answer, Answer):
@@ -373,14 +488,25 @@ def ask_everything(nova: NovaCloud) -> None:
 
 
 @slow_fuzz
-@given(garbled(LISTINGS), garbled(SERVERS), garbled(ERRORS), st.sampled_from([200, 200, 200, 400, 403, 404, 500]))
-def test_nothing_but_cloud_errors_leaves_the_source(listing: bytes, servers: bytes, error: bytes, status: int) -> None:
+@given(
+    garbled(LISTINGS),
+    garbled(SERVERS + MOVING),
+    garbled(SERVICES + ACTIONS + STEPS + PROGRESS),
+    garbled(ERRORS),
+    st.sampled_from([200, 200, 200, 400, 403, 404, 500]),
+)
+def test_nothing_but_cloud_errors_leaves_the_source(
+    listing: bytes, servers: bytes, other: bytes, error: bytes, status: int
+) -> None:
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         cloud = answering(mock)
         good = status == 200
         cloud.nova("/os-migrations", body=listing if good else error, status=status)
         cloud.nova("/servers/detail", body=servers if good else error, status=status)
         cloud.nova(f"/servers/{SERVER}", body=error, status=404)
+        actions = f"/servers/{SERVER}/os-instance-actions"
+        for path in ("/os-services", actions, f"{actions}/{REQUEST}", f"/servers/{SERVER}/migrations"):
+            cloud.nova(path, body=other if good else error, status=status)
         nova = cloud.ask(page_size=3)
         ask_everything(nova)
         nova.close()
