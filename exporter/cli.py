@@ -16,6 +16,7 @@ from dataclasses import asdict, replace
 from exporter import __version__, logs
 from exporter.config import CloudConfiguration, Configuration, ConfigurationError, load
 from exporter.demo.cloud import SimulatedCloud
+from exporter.domain.cloud import Feature
 from exporter.domain.diagnosis import Limits
 from exporter.domain.view import Process
 from exporter.flags import parse
@@ -103,7 +104,8 @@ _MARKS = {True: "ok", False: "MISSING", None: "unknown"}
 def _findings(configuration: CloudConfiguration) -> list[Finding]:
     cloud = NovaCloud(_connect_configured(configuration), timeout=configuration.poll.timeout)
     try:
-        return check(cloud, time.monotonic() + configuration.poll.deadline)
+        deadline = time.monotonic() + configuration.poll.deadline
+        return check(cloud, deadline, features=_features(configuration))
     finally:
         cloud.close()
 
@@ -130,7 +132,14 @@ def _demo_configuration() -> Configuration:
     thresholds = {pair: min(seconds, _DEMO_THRESHOLD) for pair, seconds in cloud.thresholds.items()}
     poll = cloud.poll.model_copy(update={"interval": 1.0, "sweep_interval": 5.0, "overlap": 10.0})
     live = cloud.live_migration.model_copy(update={"no_progress": _DEMO_THRESHOLD})
-    demo = replace(cloud, name="demo", poll=poll, thresholds=thresholds, live_migration=live)
+    demo = replace(
+        cloud,
+        name="demo",
+        poll=poll,
+        thresholds=thresholds,
+        live_migration=live,
+        stranded_after=_DEMO_THRESHOLD,
+    )
     return replace(configuration, clouds=(demo,))
 
 
@@ -203,11 +212,21 @@ def _connect_configured(configuration: CloudConfiguration) -> Connect:
     return connect_named(configuration.cloud, configuration.region)
 
 
+def _features(configuration: CloudConfiguration) -> frozenset[Feature]:
+    """Return the features that are switched on."""
+    return frozenset(feature for feature in Feature if getattr(configuration.features, feature))
+
+
 def _settings(configuration: CloudConfiguration) -> Settings:
-    poll, ignore = configuration.poll, configuration.ignore
+    poll, ignore, live = configuration.poll, configuration.ignore, configuration.live_migration
     return Settings(
         name=configuration.name,
-        limits=Limits(configuration.thresholds, configuration.live_migration.no_progress),
+        limits=Limits(
+            configuration.thresholds,
+            live.no_progress,
+            live.completion_timeout_per_gib,
+            configuration.stranded_after,
+        ),
         interval=poll.interval,
         sweep_interval=poll.sweep_interval,
         deadline=poll.deadline,
@@ -216,6 +235,8 @@ def _settings(configuration: CloudConfiguration) -> Settings:
         deep_overlap=poll.deep_overlap,
         per_host=configuration.features.per_host,
         series_cap=configuration.limits.per_migration_series,
+        features=_features(configuration),
+        action_requests=configuration.limits.action_requests_per_poll,
         ignore_created_before=ignore.created_before,
         ignore_ids=ignore.migration_ids,
     )

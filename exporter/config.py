@@ -40,6 +40,7 @@ from exporter.domain.lifecycle import (
     MigrationType,
     Phase,
 )
+from exporter.domain.stranded import STRANDED_AFTER
 
 #: The name of the one cloud where nothing names it; openstacksdk calls the cloud of the OS_* variables so.
 ENVIRONMENT_CLOUD = "envvars"
@@ -72,7 +73,7 @@ class CloudConfiguration:
 
     `name` is the value of the label `cloud`. `cloud` names an entry of clouds.yaml; None stands for whatever the
     environment names. `thresholds` has every live pair of the lifecycle table, and each type's unknown statuses under
-    UNKNOWN_STATUS.
+    UNKNOWN_STATUS. `stranded_after` is no key of the file: how long a server must be in a move without a record.
     """
 
     name: str
@@ -85,6 +86,7 @@ class CloudConfiguration:
     features: Features
     limits: Limits
     ignore: Ignore
+    stranded_after: float = STRANDED_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Poller:
             self._cloud.close()
         try:
             deadline = self._monotonic() + self._settings.deadline
-            return self._questions.ask(self._chronicle.tracker, self._failures > 0, deadline)
+            return self._questions.ask(self._chronicle, self._failures > 0, deadline)
         except CloudError as error:
             return error
         except Exception as error:  # a fault of ours must not end the watch over this cloud, nor that over others
@@ -184,6 +184,7 @@ class Poller:
         for answer in heard.answers:
             self.vitals.count_rejections(answer.rejections)
             self.vitals.count_unknown_statuses(answer.migrations)
+        self.vitals.note_features(heard.told.available)
         self.vitals.compare_clocks(heard.date, heard.heard_at)
         self.vitals.poll_succeeded(self._clock(), heard.steps)
         self._failures = 0

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from exporter.domain.cloud import Answer, Cloud, Deletion
+from exporter.domain.chronicle import Chronicle
+from exporter.domain.cloud import Answer, Cloud, Deletion, Feature
 from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import LIVE_STATUSES, NEVER_UPDATED_STATUSES, Phase
 from exporter.domain.migration import Migration
 from exporter.domain.tracked import Tracked
 from exporter.domain.tracker import Snapshot, Tracker
+from exporter.features import Features, Told
 
 #: Records that vanished are looked for one by one; at most so many in a sweep, since a cell that is down hides them all.
 LOOKUPS_PER_SWEEP = 50
@@ -20,7 +22,10 @@ LOOKUPS_PER_SWEEP = 50
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to watch one cloud; durations in seconds, `created_before` in seconds since the epoch."""
+    """How to watch one cloud; durations in seconds, `created_before` in seconds since the epoch.
+
+    `features` are those that are switched on; `action_requests` how many requests for instance actions a poll may make.
+    """
 
     name: str
     limits: Limits
@@ -32,6 +37,8 @@ class Settings:
     deep_overlap: float = 86400.0
     per_host: bool = False
     series_cap: int = 1000
+    features: frozenset[Feature] = frozenset()
+    action_requests: int = 50
     ignore_created_before: float | None = None
     ignore_ids: frozenset[str] = frozenset()
 
@@ -46,7 +53,7 @@ class Heard:
     """What one poll has heard so far; `date` is the cloud's time of the first answer, `heard_at` ours.
 
     `begun` is our time when the poll began; a `deep` poll reaches far back; `microversion` is the one spoken; `steps` are the
-    seconds that each step took.
+    seconds that each step took. `told` is what was asked beyond the records.
     """
 
     begun: float
@@ -58,6 +65,7 @@ class Heard:
     complete: bool = False
     microversion: str = ""
     steps: dict[str, float] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
 
     @property
     def date(self) -> float | None:
@@ -77,7 +85,19 @@ class Heard:
 
     def snapshot(self) -> Snapshot:
         """Return what was heard as the tracker takes it."""
-        return Snapshot(self.migrations(), self.cloud_time, self.complete, self.newest, self.deletions)
+        told = self.told
+        return Snapshot(
+            self.migrations(),
+            self.cloud_time,
+            self.complete,
+            self.newest,
+            self.deletions,
+            exact=told.exact,
+            actions=told.actions,
+            unread=frozenset(told.unread),
+            sighting=told.sighting,
+            progress=told.progress,
+        )
 
     def migrations(self) -> tuple[Migration, ...]:
         """Return every record that was heard of, as often as it was."""
@@ -94,14 +114,22 @@ class Questions:
         self._cloud = cloud
         self._clock = clock
         self._monotonic = monotonic
+        self._features = Features(settings.name, settings.features, settings.action_requests, cloud, monotonic)
         self._last_lookup: dict[str, float] = {}
         self._next_sweep = self._next_deep = -math.inf
 
-    def ask(self, tracker: Tracker, failed: bool, deadline: float) -> Heard:
-        """Ask everything that a poll needs to go on from what the tracker knows, or raise CloudError.
+    def ask(self, chronicle: Chronicle, failed: bool, deadline: float) -> Heard:
+        """Ask everything that a poll needs to go on from what is known, or raise CloudError.
 
         `failed` tells that the poll before did; `deadline` is in monotonic seconds.
         """
+        heard = self._ask_for_records(chronicle.tracker, failed, deadline)
+        if self._settings.features:
+            with self._timed(heard, "features"):
+                heard.told = self._features.ask(chronicle, heard.complete, deadline)
+        return heard
+
+    def _ask_for_records(self, tracker: Tracker, failed: bool, deadline: float) -> Heard:
         first = tracker.baseline is None
         heard = Heard(self._clock(), deep=not first and self._monotonic() >= self._next_deep)
         with self._timed(heard, "open"):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from exporter.domain.cloud import CloudError, ErrorKind, Rejection, RejectReason, Request
+from exporter.domain.cloud import CloudError, ErrorKind, Feature, Rejection, RejectReason, Request
 from exporter.domain.lifecycle import Phase
 from exporter.domain.migration import Migration
 from exporter.domain.view import REQUEST_BUCKETS, Health, Timing
@@ -65,6 +65,10 @@ class Vitals:
     def reached(self, microversion: str) -> None:
         """Note the microversion in use."""
         self._health = replace(self._health, microversion=microversion)
+
+    def note_features(self, available: Mapping[Feature, bool]) -> None:
+        """Note of every feature that is switched on whether the cloud gives what it needs."""
+        self._health = replace(self._health, features=MappingProxyType(dict(available)))
 
     def compare_clocks(self, cloud: float | None, local: float) -> None:
         """Note by how much the cloud's clock is ahead of this machine's."""

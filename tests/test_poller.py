@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,6 +13,7 @@ from exporter.domain.cloud import Answer, CloudError, Deletion, ErrorKind, Rejec
 from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import LIVE_ROWS, LIVE_STATUSES, UNKNOWN_STATUS, MigrationType, Reason
 from exporter.domain.migration import Migration
+from exporter.domain.server import Action, Progress, Server
 from exporter.domain.view import CloudView
 from exporter.poller import STALE_AFTER, Poller
 from exporter.questions import LOOKUPS_PER_SWEEP, Settings
@@ -62,6 +63,11 @@ class FakeCloud:
     deadlines: set[float] = field(default_factory=set)
     broken: dict[str, Exception] = field(default_factory=dict)
     made: list[Request] = field(default_factory=list)
+    admin: bool = True
+    servers: dict[str, Server] = field(default_factory=dict)
+    services: dict[str, bool] = field(default_factory=dict)
+    done: dict[str, list[Action]] = field(default_factory=dict)
+    moved: dict[str, dict[str, Progress]] = field(default_factory=dict)
 
     def put(self, *migrations: Migration) -> None:
         """Write records, as a Nova service would."""
@@ -99,6 +105,34 @@ class FakeCloud:
     def deletion_of(self, server_id: str, deadline: float) -> Deletion | None:
         self._answer("deletion", server_id, deadline, lambda each: False)
         return self.deleted.get(server_id)
+
+    def shows_servers_by_id(self) -> bool:
+        return self.admin
+
+    def servers_with_status(self, status: str, deadline: float) -> Sequence[Server]:
+        self._answer("servers", status, deadline, lambda each: False)
+        return [each for each in self.servers.values() if each.status == status]
+
+    def server(self, server_id: str, deadline: float) -> Server | None:
+        self._answer("show", server_id, deadline, lambda each: False)
+        return self.servers.get(server_id)
+
+    def hosts_up(self, hosts: Collection[str], deadline: float) -> Mapping[str, bool]:
+        self._answer("services", ",".join(sorted(hosts)), deadline, lambda each: False)
+        return {host: self.services[host] for host in hosts if host in self.services}
+
+    def actions(self, server_id: str, since: float, deadline: float) -> Sequence[Action] | None:
+        self._answer("actions", server_id, deadline, lambda each: False)
+        found = self.done.get(server_id)
+        return None if found is None else [replace(each, steps=()) for each in found if each.start >= since]
+
+    def steps(self, server_id: str, request_id: str, deadline: float) -> Action | None:
+        self._answer("steps", request_id, deadline, lambda each: False)
+        return next((each for each in self.done.get(server_id, []) if each.request_id == request_id), None)
+
+    def progress(self, server_id: str, deadline: float) -> Mapping[str, Progress] | None:
+        self._answer("progress", server_id, deadline, lambda each: False)
+        return self.moved.get(server_id, {})
 
     def requests(self) -> Sequence[Request]:
         made, self.made = self.made, []

@@ -20,7 +20,7 @@ from exporter.domain.diagnosis import Stuck
 from exporter.domain.ledger import Distribution, Totals
 from exporter.domain.lifecycle import MigrationType, Outcome, Reason
 from exporter.domain.state import UNKNOWN, CloudState
-from exporter.domain.tracked import Stay, Tracked
+from exporter.domain.tracked import NO_VERDICT, Stay, Tracked
 from exporter.domain.tracker import End, Times
 from exporter.store import MemoryStore, StateError
 from exporter.store.database import APPLICATION_ID, StateLockedError
@@ -426,8 +426,32 @@ def test_a_schema_of_an_older_version_is_led_to_todays(path: Path) -> None:
     store = StateFile(path, migrations=newer)
     assert store.load("one") == FULL and store.errors == 0
     assert rows(path, "SELECT name, colour FROM cloud") == [("one", "red")]
-    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "PRAGMA user_version") == [(len(newer),)]
     assert rows(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
+
+
+def test_a_file_of_the_first_version_keeps_all_that_it_knows(path: Path) -> None:
+    store = StateFile(path, migrations=MIGRATIONS[:1])
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.executescript(FIRST_VERSION)
+    connection.close()
+    known = StateFile(path).load("one")
+    assert known.times == Times(1.0, 2.0, 3.0, 4.0) and known.last_success == 5.0
+    (record,) = known.live.values()
+    assert (record.migration.status, record.stay.since, record.doubts, record.verdict) == ("x", 6.0, (), NO_VERDICT)
+    assert known.totals.started == {RESIZE: 7} and known.lookups == {} and known.stranded == {}
+
+
+#: What an exporter wrote whose state had the first version of the schema.
+FIRST_VERSION = """
+    INSERT INTO cloud VALUES (1, 'one', 1.0, 2.0, 3.0, 4.0, 5.0, NULL);
+    INSERT INTO live VALUES (
+        1, 'a', 'resize', 'x', 'server', 1.5, NULL, NULL, NULL, NULL, NULL, NULL,
+        6.0, 0.0, NULL, 6.0, 1, '[]', 0, 1, NULL, '[]', NULL, NULL, NULL
+    );
+    INSERT INTO counter VALUES (1, 'started', '["resize"]', 7);
+"""
 
 
 def test_a_step_to_a_new_schema_that_fails_leaves_the_old_one_whole(path: Path) -> None:
@@ -435,7 +459,7 @@ def test_a_step_to_a_new_schema_that_fails_leaves_the_old_one_whole(path: Path) 
     broken = (*MIGRATIONS, "ALTER TABLE cloud ADD COLUMN colour TEXT; UPDATE nowhere SET colour = 'red'")
     with pytest.raises(StateError, match="cannot be read: no such table: nowhere"):
         StateFile(path, migrations=broken)
-    assert rows(path, "PRAGMA user_version") == [(1,)]
+    assert rows(path, "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert not any("colour" in str(row) for row in rows(path, "PRAGMA table_info(cloud)"))
 
 

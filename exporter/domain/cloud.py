@@ -5,12 +5,21 @@ The rooms that talk to OpenStack implement `Cloud`; the poller uses nothing else
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from exporter.domain.migration import Migration
+from exporter.domain.server import Action, Progress, Server
+
+
+class Feature(StrEnum):
+    """What is asked for beyond the records themselves: the closed list of the label `feature`."""
+
+    EXACT_DURATIONS = "exact_durations"
+    DIAGNOSIS = "diagnosis"
+    LIVE_PROGRESS = "live_progress"
 
 
 class ErrorKind(StrEnum):
@@ -107,6 +116,43 @@ class Cloud(Protocol):
 
     def deletion_of(self, server_id: str, deadline: float) -> Deletion | None:
         """Return the proof that a server was deleted, or None where there is no proof."""
+        ...
+
+    def shows_servers_by_id(self) -> bool:
+        """Tell whether Nova takes the user for an admin; to others a server of another project does not exist by its id.
+
+        The rest below asks by id: `actions`, `steps`, `progress`. Known once `open` has returned.
+        """
+        ...
+
+    def servers_with_status(self, status: str, deadline: float) -> Sequence[Server]:
+        """Return every server of all projects in a status of the API, such as RESIZE."""
+        ...
+
+    def server(self, server_id: str, deadline: float) -> Server | None:
+        """Return a server, of whatever project; None where Nova does not show it."""
+        ...
+
+    def hosts_up(self, hosts: Collection[str], deadline: float) -> Mapping[str, bool]:
+        """Tell of the nova-compute service of each host whether it is up; a host without one is left out.
+
+        A disabled service may be up; one that was forced down is down.
+        """
+        ...
+
+    def actions(self, server_id: str, since: float, deadline: float) -> Sequence[Action] | None:
+        """Return what was done with a server since a time (seconds since the epoch), without the steps, in the order of start.
+
+        Works for deleted servers. None where Nova does not know the server (any more).
+        """
+        ...
+
+    def steps(self, server_id: str, request_id: str, deadline: float) -> Action | None:
+        """Return one action with its steps; None where Nova does not know it (any more)."""
+        ...
+
+    def progress(self, server_id: str, deadline: float) -> Mapping[str, Progress] | None:
+        """Return what a server's live migrations under way have moved, by uuid; None where Nova does not know the server."""
         ...
 
     def requests(self) -> Sequence[Request]:

@@ -1,13 +1,32 @@
-"""Which records are stuck, and why: pure, from the records and the cloud's time."""
+"""Why a record is stuck, and since when: pure, from the records, what sweeps saw of their servers, and the cloud's time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from exporter.domain.lifecycle import UNKNOWN_STATUS, MigrationType, Phase, Reason
-from exporter.domain.tracked import Tracked
+from exporter.domain.lifecycle import MINUTE, UNKNOWN_STATUS, Actor, MigrationType, Phase, Reason
+from exporter.domain.migration import Migration
+from exporter.domain.server import MOVING_STATUSES, Progress, Server, Sighting
+from exporter.domain.stranded import STRANDED_AFTER
+from exporter.domain.tracked import Tracked, Verdict
+
+#: What is wrong whatever the time: a record for which two sweeps agreed on one of these is stuck at once.
+FAULTS = frozenset({Reason.SERVER_DELETING, Reason.SERVER_ERROR, Reason.ORPHANED, Reason.SOURCE_DOWN, Reason.DEST_DOWN})
+
+#: Seconds beyond Nova's completion timeout: its clock starts with the monitor, after the status; an abort is rolled back
+#: before the record ends (nova/virt/libvirt/driver.py, `_live_migration_monitor`; nova/compute/manager.py,
+#: `_rollback_live_migration`).
+COMPLETION_GRACE = 5 * MINUTE
+
+#: Nova reckons memory, and the disks where they are copied, as at least so many GiB
+#: (nova/virt/libvirt/driver.py, `_live_migration_data_gb`; it does so for each disk, but does not tell how many there are).
+LEAST_GIB = 2.0
+
+_GIB = 2**30
+_NO_PROGRESS_KNOWN: Mapping[str, Progress] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +42,15 @@ class Limits:
     """When a record counts as stuck.
 
     `expected` holds seconds by type and status, infinity for never; the status `unknown` stands for all that the lifecycle
-    table does not know. `no_progress` is how long a running live migration may stand still, in seconds.
+    table does not know. `no_progress` is how long a running live migration may stand still, in seconds;
+    `completion_timeout_per_gib` how many seconds Nova gives it for each GiB of memory and disk, 0 for as many as it takes.
+    `stranded_after` is how many seconds a server must be in a move without a record.
     """
 
     expected: Mapping[tuple[MigrationType, str], float]
     no_progress: float
+    completion_timeout_per_gib: float = 0.0
+    stranded_after: float = STRANDED_AFTER
 
     def of(self, tracked: Tracked) -> float:
         """Return the seconds that a record may stay in its status."""
@@ -36,27 +59,163 @@ class Limits:
         return self.expected[migration.migration_type, migration.status if known else UNKNOWN_STATUS]
 
 
-def deadline_of(tracked: Tracked, limits: Limits) -> float:
-    """Return when a record will count as stuck if it stays in its status; infinity for never."""
-    return tracked.stay.since + limits.of(tracked)
+def judge(live: Mapping[str, Tracked], sighting: Sighting, at: float) -> dict[str, Verdict]:
+    """Return the verdict on each live record of which a sweep at this time (the cloud's) tells anything, by uuid.
 
-
-def find_stuck(live: Mapping[str, Tracked], limits: Limits, at: float) -> dict[str, Stuck]:
-    """Return the live records that have been in their status for too long, by uuid.
-
-    A queued live migration waits its turn while another one that is not stuck itself runs from the same host
-    (nova/conf/compute.py, `max_concurrent_live_migrations`).
+    `live` holds every live record, for of several of one server only the newest can be under way. A cross-cell resize is one
+    record here: its two rows have the same uuid, and the tracker keeps the one further along.
     """
-    stuck = {uuid: found for uuid, each in live.items() if (found := _overdue(each, limits, at)) is not None}
+    newest = _newest_of_servers(live)
+    verdicts: dict[str, Verdict] = {}
+    for uuid, tracked in live.items():
+        told = opinion(tracked, sighting, _age(tracked.migration) >= newest.get(tracked.migration.server_id, _NO_AGE))
+        if told is not None:
+            verdicts[uuid] = _weighed(tracked.verdict, told, at)
+    return verdicts
+
+
+def opinion(tracked: Tracked, sighting: Sighting, is_newest: bool) -> Reason | None:
+    """Return what one sweep says of a record: a fault, OVERDUE where its server agrees with it, None where nothing can be told.
+
+    UNDIAGNOSED takes back what was said before, where no more can be said: of a status that the lifecycle table does not
+    know, or of a host that is up again while the server was not seen.
+    """
+    migration, verdict = tracked.migration, tracked.verdict
+    server = sighting.server(migration.server_id)
+    fault = None if server is None else _fault_of(server)
+    if fault is not None:
+        return fault
+    agrees = None if server is None else _agrees(migration, server)
+    if migration.row.phase is not Phase.UNKNOWN and (agrees is False or not is_newest):
+        return Reason.ORPHANED
+    down, is_up = _acting_host(tracked, sighting)
+    if is_up is False:
+        return down
+    if agrees is None:
+        return Reason.UNDIAGNOSED if is_up and down in (verdict.reason, verdict.proposed) else None
+    return Reason.OVERDUE if agrees else Reason.UNDIAGNOSED
+
+
+#: Task states and states of a server that is going or gone (nova/compute/task_states.py, vm_states.py).
+_DELETING = frozenset({"deleting", "soft-deleting", "deleted", "soft-delete"})
+
+
+def _fault_of(server: Server) -> Reason | None:
+    """Return what is wrong with a server itself; one in ERROR that is built again is a REBUILD."""
+    if server.task_state in _DELETING or server.vm_state in _DELETING:
+        return Reason.SERVER_DELETING
+    return Reason.SERVER_ERROR if server.status == "ERROR" else None
+
+
+def _agrees(migration: Migration, server: Server) -> bool | None:
+    """Tell whether a server is in a move of this kind and status; None where Nova does not show enough of it.
+
+    A server without a vm_state is one whose task_state was not shown either. Waiting for a confirmation, and being confirmed,
+    have no task, but a vm_state. The end of a live migration clears the task before it closes the record, on the destination
+    or in a roll-back on the source (nova/compute/manager.py, `_post_live_migration`, `_rollback_live_migration`), so that
+    the host tells no more than the task: one sweep may see that of a sound move, two do not.
+    """
+    if server.status == "UNKNOWN" or server.vm_state is None:
+        return None
+    row = migration.row
+    if row.phase is Phase.UNKNOWN:
+        return server.status in MOVING_STATUSES
+    if server.task_state is None:
+        return not row.heartbeat and None in row.task_states and server.vm_state == "resized"
+    return server.task_state in row.task_states
+
+
+def _acting_host(tracked: Tracked, sighting: Sighting) -> tuple[Reason | None, bool | None]:
+    """Return the fault there is if the host that must act next is down, and whether it is up; None for not known.
+
+    The host that an evacuation leaves is down by its nature, and is never the one to act. A dead record that Nova used again
+    keeps the source of its first move (nova/conductor/tasks/migrate.py, `_preallocate_migration`).
+    """
+    migration = tracked.migration
+    reason, host = {
+        Actor.SOURCE: (Reason.SOURCE_DOWN, migration.source_host if tracked.created_proven else None),
+        Actor.DEST: (Reason.DEST_DOWN, migration.dest_host),
+    }.get(migration.row.actor, (None, None))
+    return reason, None if host is None else sighting.hosts_up.get(host)
+
+
+_NO_AGE = (-math.inf, -math.inf)
+
+
+def _age(migration: Migration) -> tuple[float, float]:
+    return (migration.stamp, migration.created_at)
+
+
+def _newest_of_servers(live: Mapping[str, Tracked]) -> dict[str, tuple[float, float]]:
+    """Return the age of the newest live record of each server; a status that may be an end does not count."""
+    newest: dict[str, tuple[float, float]] = {}
+    for tracked in live.values():
+        migration = tracked.migration
+        if migration.row.phase is not Phase.UNKNOWN:
+            newest[migration.server_id] = max(newest.get(migration.server_id, _NO_AGE), _age(migration))
+    return newest
+
+
+def _weighed(verdict: Verdict, told: Reason, at: float) -> Verdict:
+    """Return a verdict after one more sweep: it changes when two sweeps say the same.
+
+    A first one that finds nothing wrong is taken at its word.
+    """
+    if told is verdict.reason:
+        return replace(verdict, proposed=None, proposed_since=0.0)
+    if told is verdict.proposed:
+        return Verdict(told, verdict.proposed_since)
+    if verdict.reason is None and told not in FAULTS:
+        return Verdict(told, at)
+    return replace(verdict, proposed=told, proposed_since=at)
+
+
+def deadline_of(tracked: Tracked, limits: Limits, progress: Progress | None = None) -> float:
+    """Return when a record will count as stuck if it stays in its status; infinity for never.
+
+    A running live migration whose size is known has the time that Nova itself gives it; a threshold that the operator set
+    holds too, where it is earlier.
+    """
+    since, expected = tracked.stay.since, limits.of(tracked)
+    timeout = _completion_timeout(tracked.migration, limits, progress)
+    if timeout is None:
+        return since + expected
+    own = math.inf if expected == tracked.migration.row.expected else expected
+    return since + min(own, timeout + COMPLETION_GRACE)
+
+
+def _completion_timeout(migration: Migration, limits: Limits, progress: Progress | None) -> float | None:
+    """Return after how many seconds Nova aborts a live migration, or forces its end; None where that is not known.
+
+    Post-copy has no such limit (nova/virt/libvirt/migration.py, `should_trigger_timeout_action`). A size of 0 is one that is
+    not known yet.
+    """
+    if (migration.migration_type, migration.status) != (MigrationType.LIVE_MIGRATION, "running"):
+        return None
+    if progress is None or not progress.memory_total or limits.completion_timeout_per_gib <= 0:
+        return None
+    sizes = [size / _GIB for size in (progress.memory_total, progress.disk_total) if size]
+    return limits.completion_timeout_per_gib * sum(max(LEAST_GIB, size) for size in sizes)
+
+
+def find_stuck(
+    live: Mapping[str, Tracked], limits: Limits, at: float, progress: Mapping[str, Progress] = _NO_PROGRESS_KNOWN
+) -> dict[str, Stuck]:
+    """Return the live records of which sweeps found something wrong, or that take too long, by uuid.
+
+    `progress` is what running live migrations have moved, by uuid. A queued live migration waits its turn while another one
+    that is not stuck itself runs from the same host (nova/conf/compute.py, `max_concurrent_live_migrations`).
+    """
+    found = {uuid: _stuck(each, limits, at, progress.get(uuid)) for uuid, each in live.items()}
+    stuck = {uuid: each for uuid, each in found.items() if each is not None}
     busy = {
         each.migration.source_host
         for uuid, each in live.items()
         if uuid not in stuck and each.migration.status in _HOLDS_THE_QUEUE
     }
-    waiting = [uuid for uuid in stuck if _waits_its_turn(live[uuid], busy)]
-    for uuid in waiting:
-        del stuck[uuid]
-    return stuck
+    return {
+        uuid: each for uuid, each in stuck.items() if each.reason in FAULTS or not _waits_its_turn(live[uuid], busy)
+    }
 
 
 _HOLDS_THE_QUEUE = frozenset({"preparing", "running", "running (post-copy)"})
@@ -67,21 +226,32 @@ def _waits_its_turn(tracked: Tracked, busy: set[str | None]) -> bool:
     return migration.status == "queued" and migration.source_host is not None and migration.source_host in busy
 
 
-def _overdue(tracked: Tracked, limits: Limits, at: float) -> Stuck | None:
-    """Return why and since when a record is stuck by time alone."""
-    since = min(deadline_of(tracked, limits), _standstill_of(tracked, limits))
-    if at <= since:
+def _stuck(tracked: Tracked, limits: Limits, at: float, progress: Progress | None) -> Stuck | None:
+    """Return why and since when a record is stuck.
+
+    One that the last sweep did not show takes no longer than when it was still shown: the cell that is down is at fault.
+    """
+    reason = tracked.verdict.reason
+    if reason in FAULTS:
+        return Stuck(reason, tracked.verdict.since)
+    at = at if tracked.unseen_since is None else min(at, tracked.unseen_since)
+    standstill = _standstill_of(tracked, limits, progress)
+    if standstill < at:
+        return Stuck(Reason.NO_PROGRESS, standstill)
+    deadline = deadline_of(tracked, limits, progress)
+    if at <= deadline:
         return None
-    waiting = tracked.migration.row.phase is Phase.WAITING
-    return Stuck(Reason.UNCONFIRMED if waiting else Reason.UNDIAGNOSED, since)
+    if tracked.migration.row.phase is Phase.WAITING:
+        return Stuck(Reason.UNCONFIRMED, deadline)
+    return Stuck(Reason.OVERDUE if reason is Reason.OVERDUE else Reason.UNDIAGNOSED, deadline)
 
 
-def _standstill_of(tracked: Tracked, limits: Limits) -> float:
-    """Return when a record counts as standing still, for want of heartbeats.
+def _standstill_of(tracked: Tracked, limits: Limits, progress: Progress | None) -> float:
+    """Return when a record counts as standing still, for want of heartbeats while bytes remain.
 
     Only after a first heartbeat: drivers without statistics never write one (nova/virt/libvirt/driver.py,
     `_live_migration_monitor`, is the only writer).
     """
-    if tracked.heartbeat is None:
+    if tracked.heartbeat is None or (progress is not None and progress.remaining == 0):
         return math.inf
     return tracked.heartbeat + limits.no_progress

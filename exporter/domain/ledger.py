@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -40,7 +41,7 @@ class Distribution:
 
     def observed(self, seconds: float) -> Distribution:
         """Return the distribution with one more observation."""
-        at = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
+        at = _bucket_of(seconds)
         counts = (*self.counts[:at], self.counts[at] + 1, *self.counts[at + 1 :])
         return Distribution(counts, self.total + seconds)
 
@@ -48,6 +49,32 @@ class Distribution:
     def count(self) -> int:
         """Return the number of observations."""
         return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One observation by name: the seconds observed of which migration and server, and when Nova wrote that (epoch seconds)."""
+
+    migration_id: str
+    server_id: str
+    seconds: float
+    at: float
+
+
+#: An exemplar for each bucket of a distribution, in the order of its counts; None where there is none.
+BucketExemplars = tuple[Exemplar | None, ...]
+_NONE_YET: BucketExemplars = (None,) * (len(BUCKETS) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplars:
+    """The newest observation in each bucket of each distribution, of this process alone: no state holds them."""
+
+    status_durations: Mapping[Pair, BucketExemplars] = field(default_factory=dict)
+    move_durations: Mapping[tuple[MigrationType, Outcome], BucketExemplars] = field(default_factory=dict)
+
+
+NO_EXEMPLARS = Exemplars()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +97,9 @@ NOTHING_COUNTED = Totals()
 class Ledger:
     """The books of one cloud: every pair that is possible stands in them from the beginning, at zero."""
 
-    def __init__(self, per_host: bool = False, totals: Totals = NOTHING_COUNTED) -> None:
+    def __init__(
+        self, per_host: bool = False, totals: Totals = NOTHING_COUNTED, exemplars: Exemplars = NO_EXEMPLARS
+    ) -> None:
         """Open the books at what was counted before; `per_host` tells whether hosts are counted from now on."""
         live = [(row.migration_type, row.status) for row in LIVE_ROWS]
         none: Mapping[Pair, int] = dict.fromkeys(live, 0)
@@ -84,6 +113,8 @@ class Ledger:
         self._status_durations = {**dict.fromkeys(live, Distribution()), **totals.status_durations}
         self._move_durations = {**dict.fromkeys(moves, Distribution()), **totals.move_durations}
         self._ended_per_host = dict(totals.ended_per_host)
+        self._status_exemplars = dict(exemplars.status_durations)
+        self._move_exemplars = dict(exemplars.move_durations)
 
     def enter(self, events: Iterable[Event], name_of: Callable[[MigrationType, str], str]) -> None:
         """Count events; `name_of` says under which name a status is exposed that the lifecycle table does not know."""
@@ -103,6 +134,10 @@ class Ledger:
             ended_per_host=_frozen(self._ended_per_host),
         )
 
+    def exemplars(self) -> Exemplars:
+        """Return the newest observation in each bucket, as it is at this moment."""
+        return Exemplars(_frozen(self._status_exemplars), _frozen(self._move_exemplars))
+
     def _enter(self, event: Event, name_of: Callable[[MigrationType, str], str]) -> None:
         kind = event.migration.migration_type
         match event:
@@ -111,9 +146,11 @@ class Ledger:
             case Left(status=status, seconds=None):
                 _add(self._unobserved, (kind, name_of(kind, status)))
             case Left(status=status, seconds=seconds) if seconds is not None:
-                _observe(self._status_durations, (kind, name_of(kind, status)), seconds)
+                pair, seen = (kind, name_of(kind, status)), _exemplar(event, seconds)
+                _observe(self._status_durations, self._status_exemplars, pair, seen)
             case MoveEnded(outcome=outcome, seconds=seconds):
-                _observe(self._move_durations, (kind, outcome), seconds)
+                seen = _exemplar(event, seconds)
+                _observe(self._move_durations, self._move_exemplars, (kind, outcome), seen)
             case Ended():
                 _add(self._ended, (kind, event.status))
                 self._enter_hosts(event)
@@ -135,8 +172,31 @@ def _add(counts: dict[K, int], key: K) -> None:
     counts[key] = counts.get(key, 0) + 1
 
 
-def _observe(distributions: dict[K, Distribution], key: K, seconds: float) -> None:
-    distributions[key] = distributions.get(key, Distribution()).observed(seconds)
+def _exemplar(event: Event, seconds: float) -> Exemplar:
+    migration = event.migration
+    return Exemplar(migration.uuid, migration.server_id, seconds, migration.stamp)
+
+
+def _observe(distributions: dict[K, Distribution], exemplars: dict[K, BucketExemplars], key: K, seen: Exemplar) -> None:
+    distributions[key] = distributions.get(key, Distribution()).observed(seen.seconds)
+    exemplars[key] = _with_newest(exemplars.get(key, _NONE_YET), seen)
+
+
+def _with_newest(exemplars: BucketExemplars, seen: Exemplar) -> BucketExemplars:
+    """Return the exemplars of a distribution after one more observation.
+
+    Prometheus refuses one that is not newer than the last of its bucket (tsdb/exemplar.go, `validateExemplar`).
+    """
+    at = _bucket_of(seen.seconds)
+    known = exemplars[at]
+    if known is not None and seen.at <= known.at:
+        return exemplars
+    return (*exemplars[:at], seen, *exemplars[at + 1 :])
+
+
+def _bucket_of(seconds: float) -> int:
+    """Return the place of the bucket that an observation falls into: the first whose upper bound it does not exceed."""
+    return bisect_left(BUCKETS, seconds)
 
 
 def _frozen(counts: dict[K, V]) -> Mapping[K, V]:

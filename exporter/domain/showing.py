@@ -10,8 +10,9 @@ from exporter.domain.diagnosis import Limits, deadline_of
 from exporter.domain.ledger import Ledger, Totals
 from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_STATUS, MigrationType
 from exporter.domain.names import StatusNames
+from exporter.domain.stranded import is_stranded
 from exporter.domain.tracked import Tracked
-from exporter.domain.view import CloudView, Health, LiveMigrationRecord
+from exporter.domain.view import CloudView, Health, LiveMigrationRecord, StrandedServer
 
 
 def cloud_view(
@@ -36,7 +37,18 @@ def cloud_view(
         series_cap=series_cap,
         per_host=per_host,
         stale=stale,
+        stranded=_stranded(chronicle, limits.stranded_after),
+        recent=chronicle.recent.ends(),
+        exemplars=chronicle.exemplars(),
     )
+
+
+def _stranded(chronicle: Chronicle, after: float) -> tuple[StrandedServer, ...]:
+    """Return the servers that were stranded at the last sweep, longest first."""
+    at = chronicle.tracker.times.last_sweep
+    found = [] if at is None else [each for each in chronicle.stranded.values() if is_stranded(each, at, after)]
+    shown = [StrandedServer(each.server, each.since) for each in found]
+    return tuple(sorted(shown, key=lambda each: (each.since, each.server.id)))
 
 
 def _expected(limits: Limits, names: StatusNames) -> Mapping[tuple[MigrationType, str], float]:
@@ -46,7 +58,8 @@ def _expected(limits: Limits, names: StatusNames) -> Mapping[tuple[MigrationType
 
 
 def _record(tracked: Tracked, chronicle: Chronicle, limits: Limits) -> LiveMigrationRecord:
-    migration, deadline = tracked.migration, deadline_of(tracked, limits)
+    migration, progress = tracked.migration, chronicle.progress.get(tracked.migration.uuid)
+    deadline = deadline_of(tracked, limits, progress)
     return LiveMigrationRecord(
         migration=migration,
         status=chronicle.names.of(migration.migration_type, migration.status),
@@ -54,4 +67,7 @@ def _record(tracked: Tracked, chronicle: Chronicle, limits: Limits) -> LiveMigra
         deadline=None if math.isinf(deadline) else deadline,
         stuck=chronicle.stuck.get(migration.uuid),
         unseen=tracked.unseen_since is not None,
+        server=chronicle.servers.get(migration.server_id),
+        progress=progress,
+        progressed=tracked.heartbeat if migration.row.heartbeat else None,
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.ledger import Totals
 from exporter.domain.lifecycle import MigrationType
+from exporter.domain.lookups import Lookup
+from exporter.domain.stranded import Stranded
 from exporter.domain.tracked import Tracked
 from exporter.domain.tracker import End, Times
 
@@ -17,7 +19,8 @@ class CloudState:
     """Everything that must survive of one cloud, as it was after one poll.
 
     `unknown_pairs` are the statuses seen that the lifecycle table does not know, under the names they are exposed by.
-    `last_success` is when the poll ended, in seconds since the epoch.
+    `last_success` is when the poll ended, in seconds since the epoch. `lookups` are the records to be read from actions,
+    `stranded` the servers, by id, that no record explains.
     """
 
     times: Times = field(default_factory=Times)
@@ -27,6 +30,8 @@ class CloudState:
     totals: Totals = field(default_factory=Totals)
     unknown_pairs: frozenset[tuple[MigrationType, str]] = frozenset()
     last_success: float | None = None
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    stranded: Mapping[str, Stranded] = field(default_factory=dict)
 
 
 #: What is known of a cloud that was never looked at.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from exporter.domain.events import Event, Left, MoveEnded
@@ -11,6 +12,7 @@ from exporter.domain.lifecycle import (
     MigrationType,
     Outcome,
     Phase,
+    Reason,
     initial_row,
     passed_between,
     surely_direct,
@@ -41,6 +43,31 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A status that a record left, and `seconds` in it as well as stamps prove that; None where they do not."""
+
+    status: str
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the sweeps say of a live record in its status; times are the cloud's, of the first sweep that said so.
+
+    `reason` is what two sweeps in a row agreed on, OVERDUE where nothing is wrong but time; None before a first sweep told
+    anything. `proposed` is what the last sweep said, where that is something else.
+    """
+
+    reason: Reason | None = None
+    since: float = 0.0
+    proposed: Reason | None = None
+    proposed_since: float = 0.0
+
+
+NO_VERDICT = Verdict()
+
+
+@dataclass(frozen=True, slots=True)
 class Tracked:
     """A live record and what is known of its way here.
 
@@ -48,6 +75,8 @@ class Tracked:
     `move_over` tells that the duration of the move is observed already or never will be. `created_proven` is False where
     created_at is that of an earlier move. `heartbeat` is the newest stamp within a heartbeat status, None before a second
     one. `stuck_in` are the statuses in which it became stuck. `unseen_since` is set while sweeps do not show it.
+    `verdict` is what the sweeps say of it in its present status. `doubts` are statuses that it left, of which its server's
+    actions are still to tell how long it was in them.
     """
 
     migration: Migration
@@ -61,6 +90,8 @@ class Tracked:
     heartbeat: float | None = None
     stuck_in: frozenset[str] = frozenset()
     unseen_since: float | None = None
+    verdict: Verdict = NO_VERDICT
+    doubts: tuple[Doubt, ...] = ()
 
 
 def goes_on(tracked: Tracked, migration: Migration) -> bool:
@@ -147,17 +178,24 @@ def stayed(tracked: Tracked, migration: Migration, at: float) -> Tracked:
     )
 
 
-def entered(tracked: Tracked, migration: Migration, at: float) -> Tracked:
-    """Return a record that entered the status it is in now."""
+def passed_stay(status: str, since: float) -> Stay:
+    """Return a stay of which nothing is known but that it was, some time after `since`."""
+    return Stay(status, since, math.inf)
+
+
+def entered(tracked: Tracked, migration: Migration, at: float, passed: Iterable[str] = ()) -> Tracked:
+    """Return a record that entered the status it is in now, having `passed` others unseen."""
+    unseen = tuple(passed_stay(status, tracked.stay.since) for status in passed)
     return replace(
         tracked,
         migration=migration,
         stay=Stay(migration.status, migration.stamp, _entry_slack(tracked, migration)),
         seen=at,
-        history=(*tracked.history, tracked.stay),
+        history=(*tracked.history, tracked.stay, *unseen),
         move_over=tracked.move_over or _is_move_over(migration),
         heartbeat=None,
         unseen_since=None,
+        verdict=NO_VERDICT,
     )
 
 
@@ -176,7 +214,7 @@ def _since_seen(tracked: Tracked, stamp: float) -> float:
     return max(0.0, stamp - max(tracked.seen, tracked.migration.stamp, tracked.stay.since))
 
 
-def left_events(tracked: Tracked, migration: Migration) -> list[Event]:
+def left_events(tracked: Tracked, migration: Migration) -> list[Left]:
     """Return that a record left its status, with the time it was in it where the stamps prove that."""
     kind, left = migration.migration_type, tracked.stay.status
     direct = surely_direct(kind, left, migration.status)
@@ -185,6 +223,18 @@ def left_events(tracked: Tracked, migration: Migration) -> list[Event]:
     if was_reused(tracked, migration, left) or not _is_proven(seconds, tracked, slack):
         return [Left(migration, left, None)]
     return [Left(migration, left, seconds)]
+
+
+def is_exact(tracked: Tracked, migration: Migration) -> bool:
+    """Tell whether stamps alone prove to the moment how long a record was in the status that it left."""
+    left = tracked.stay.status
+    return (
+        tracked.stay.slack == 0.0
+        and surely_direct(migration.migration_type, left, migration.status)
+        and _entry_slack(tracked, migration) == 0.0
+        and not was_reused(tracked, migration, left)
+        and migration.stamp >= tracked.stay.since
+    )
 
 
 def _is_proven(seconds: float, tracked: Tracked, slack: float) -> bool:

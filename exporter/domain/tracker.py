@@ -7,7 +7,7 @@ of its own: `at` is the cloud's time of a snapshot, and durations come from Nova
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -20,14 +20,28 @@ from exporter.domain.lifecycle import (
     Outcome,
     initial_row,
 )
+from exporter.domain.lookups import (
+    MOST_ATTEMPTS,
+    MOST_LOOKUPS,
+    Lookup,
+    corrected,
+    end_of_move,
+    in_turn,
+    may_tell_more,
+    told,
+)
 from exporter.domain.migration import Migration
+from exporter.domain.server import Action, Progress, Sighting
 from exporter.domain.tracked import (
+    Doubt,
     Tracked,
+    Verdict,
     deleted_after,
     entered,
     entry_of,
     found,
     goes_on,
+    is_exact,
     left_events,
     move_duration,
     move_end_events,
@@ -76,6 +90,10 @@ class Snapshot:
 
     `begun` is the cloud's time when the poll began. A `complete` snapshot asked for all that is live. `newest` is the record
     created last, asked for before everything else at a first look. `deletions` are proofs, by server.
+
+    `exact` tells that what is in doubt can be read from the actions of servers; `actions` are those read, by record, with
+    their steps, None where Nova knows nothing (any more); `unread` are the records for which that failed. `sighting` is what
+    was seen of servers and hosts, if anything; `progress` what running live migrations have moved, by record.
     """
 
     migrations: tuple[Migration, ...]
@@ -83,6 +101,11 @@ class Snapshot:
     complete: bool
     newest: Migration | None = None
     deletions: Mapping[str, Deletion] = field(default_factory=dict)
+    exact: bool = False
+    actions: Mapping[str, Sequence[Action] | None] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+    sighting: Sighting | None = None
+    progress: Mapping[str, Progress] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +125,23 @@ class Times:
 class Tracker:
     """All migrations of one cloud.
 
-    `touched` are the records of which something may have changed since the set was last emptied.
+    `touched` are the records of which something may have changed since the set was last emptied. `lookups` are those whose way
+    is to be read from the actions of their servers.
     """
 
     def __init__(
-        self, times: Times = Times(), live: Mapping[str, Tracked] = _NOTHING, ended: Mapping[str, End] = _NOTHING
+        self,
+        times: Times = Times(),
+        live: Mapping[str, Tracked] = _NOTHING,
+        ended: Mapping[str, End] = _NOTHING,
+        lookups: Mapping[str, Lookup] = _NOTHING,
     ) -> None:
         self.times = times
         self.live: dict[str, Tracked] = dict(live)
         self.ended: dict[str, End] = dict(ended)
+        self.lookups: dict[str, Lookup] = dict(lookups)
         self.touched: set[str] = set()
+        self._exact = False
         self._resumed_from = times.last_poll_begun
 
     @property
@@ -142,7 +172,8 @@ class Tracker:
         if first:
             self.times = replace(self.times, baseline=_baseline_of(snapshot))
         shown = _furthest(snapshot.migrations if snapshot.newest is None else (*snapshot.migrations, snapshot.newest))
-        events: list[Event] = []
+        self._exact = snapshot.exact
+        events = self._take_actions(snapshot, at)
         for migration in sorted(shown.values(), key=lambda each: (each.created_at, each.uuid)):
             events += self._take(migration, at, first)
         if snapshot.complete:
@@ -169,6 +200,13 @@ class Tracker:
             if tracked.counted or tracked.first_seen != at:
                 events.append(BecameStuck(tracked.migration, status))
         return events
+
+    def judge(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Remember what a sweep says of live records."""
+        for uuid, verdict in verdicts.items():
+            if self.live[uuid].verdict != verdict:
+                self.live[uuid] = replace(self.live[uuid], verdict=verdict)
+                self.touched.add(uuid)
 
     def _take(self, migration: Migration, at: float, first: bool) -> list[Event]:
         """Take in the furthest answer for one uuid."""
@@ -204,7 +242,9 @@ class Tracker:
             return []
         if counted:
             return self._begin(migration, at)
-        self.live[migration.uuid] = found(migration, at)
+        self.live[migration.uuid] = tracked = found(migration, at)
+        if tracked.stay.slack < math.inf:
+            self._want(migration.uuid, Lookup(at))
         return []
 
     def _begin(self, migration: Migration, at: float) -> list[Event]:
@@ -215,22 +255,86 @@ class Tracker:
         if migration.status == start.status:
             self.live[migration.uuid] = stayed(tracked, migration, at)
             return began
-        return began + self._go_on(tracked, migration, at)
+        events = began + self._go_on(tracked, migration, at)
+        if migration.uuid in self.live:
+            self._want(migration.uuid, Lookup(at))
+        return events
 
     def _go_on(self, tracked: Tracked, migration: Migration, at: float) -> list[Event]:
         """Move a record on to the status it is in now."""
-        events = left_events(tracked, migration)
         left, passed = tracked.migration.status, passed_statuses(tracked.migration, migration)
         proven = tracked.created_proven and not was_reused(tracked, migration, left)
         moved = replace(tracked, created_proven=proven)
-        events += [Left(migration, status, None) for status in passed]
+        lefts = [*left_events(tracked, migration), *(Left(migration, status, None) for status in passed)]
+        events, moved = self._put_off(moved, lefts, sure=int(is_exact(tracked, migration)))
         events += move_end_events(moved, migration)
         if migration.row.live:
-            self.live[migration.uuid] = entered(moved, migration, at)
+            self.live[migration.uuid] = now = entered(moved, migration, at, passed)
+            if now.move_over:
+                events += self._want(migration.uuid, Lookup(at))
             return events
         self.live.pop(migration.uuid, None)
         self._remember_end(migration, migration.status, migration.stamp, counted=True)
+        events += self._want(migration.uuid, Lookup(at, 0, moved, migration.status, migration.stamp))
         return [*events, Ended(migration, migration.status, migration.row.outcome or Outcome.UNKNOWN)]
+
+    def _put_off(self, tracked: Tracked, lefts: Sequence[Left], sure: int) -> tuple[list[Event], Tracked]:
+        """Return what counts now, and the record with the rest in doubt, if the actions of its server may tell of it.
+
+        The first `sure` of the statuses that were left have an exact length.
+        """
+        now = len(lefts) if not self._exact else sure
+        doubts = tuple(Doubt(each.status, each.seconds) for each in lefts[now:])
+        return list(lefts[:now]), replace(tracked, doubts=(*tracked.doubts, *doubts))
+
+    def _want(self, uuid: str, lookup: Lookup) -> list[Event]:
+        """Note that a record is to be read where anything is in doubt; where nothing can be read, count what is proven."""
+        ended, live = lookup.tracked, self.live.get(uuid)
+        doubts = () if ended is None else ended.doubts
+        if self._exact and (doubts or (live is not None and (live.doubts or live.stay.slack > 0.0))):
+            self.lookups[uuid] = lookup
+            self.touched.add(uuid)
+            return []
+        if ended is None:
+            return []
+        if uuid in self.lookups:
+            del self.lookups[uuid]
+            self.touched.add(uuid)
+        return [Left(ended.migration, each.status, each.seconds) for each in doubts]
+
+    def _take_actions(self, snapshot: Snapshot, at: float) -> list[Event]:
+        """Take in what was read of the actions of servers; what cannot be read any more counts as the stamps prove it."""
+        events: list[Event] = []
+        for uuid in in_turn(self.lookups)[MOST_LOOKUPS if snapshot.exact else 0 :]:
+            events += self._settle(uuid, ())
+        for uuid in sorted(self.lookups.keys() & snapshot.actions.keys()):
+            actions = snapshot.actions[uuid]
+            past = self.lookups[uuid].past(self.live.get(uuid))
+            soon = actions is not None and past is not None and may_tell_more(past, actions, at)
+            events += self._try_again(uuid, actions or ()) if soon else self._settle(uuid, actions or ())
+        for uuid in sorted(self.lookups.keys() & snapshot.unread):
+            events += self._try_again(uuid, ())
+        return events
+
+    def _try_again(self, uuid: str, actions: Sequence[Action]) -> list[Event]:
+        """Let a record be read again, unless that was done often enough."""
+        lookup = self.lookups[uuid]
+        if lookup.attempts + 1 >= MOST_ATTEMPTS:
+            return self._settle(uuid, actions)
+        self.lookups[uuid] = replace(lookup, attempts=lookup.attempts + 1)
+        self.touched.add(uuid)
+        return []
+
+    def _settle(self, uuid: str, actions: Sequence[Action]) -> list[Event]:
+        """Count what the actions tell of a record, once and for all."""
+        lookup, live = self.lookups.pop(uuid), self.live.get(uuid)
+        self.touched.add(uuid)
+        past = lookup.past(live)
+        if past is None:
+            return []
+        if live is not None:
+            self.live[uuid] = corrected(live, past, actions)
+        return [*told(past, actions), *end_of_move(lookup, past, actions)]
 
     def _leave_out_unwatched_time(self, begun: float) -> None:
         """Count the time before a restart, in which nobody looked, not as one in which records were not shown."""
@@ -264,7 +368,9 @@ class Tracker:
         migration = tracked.migration
         del self.live[migration.uuid]
         self._remember_end(migration, DELETED, at if when is None else when, counted=True)
-        events: list[Event] = [Left(migration, migration.status, deleted_after(tracked, when))]
+        last = Left(migration, migration.status, deleted_after(tracked, when))
+        events, tracked = self._put_off(tracked, [last], sure=0)
+        events += self._want(migration.uuid, Lookup(at, 0, tracked, DELETED, when))
         if when is not None and not tracked.move_over and tracked.created_proven:
             events += move_duration(migration, outcome, when)
         return [*events, Ended(migration, DELETED, outcome)]

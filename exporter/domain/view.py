@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.cloud import ErrorKind, Feature, RejectReason
 from exporter.domain.diagnosis import Stuck
-from exporter.domain.ledger import Totals
-from exporter.domain.lifecycle import MigrationType, Phase, Reason
+from exporter.domain.ledger import NO_EXEMPLARS, Exemplars, Totals
+from exporter.domain.lifecycle import MigrationType, Outcome, Phase, Reason
 from exporter.domain.migration import Migration
+from exporter.domain.server import Progress, Server
 
 #: Upper bounds of the histogram of API requests, in seconds.
 REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -19,7 +20,8 @@ REQUEST_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 class LiveMigrationRecord:
     """One live record: `status` is the name it is exposed under; times are seconds since the epoch.
 
-    `deadline` is when it will count as stuck, None for never. `unseen` tells that the last sweep did not show it.
+    `deadline` is when it will count as stuck, None for never. `unseen` tells that the last sweep did not show it. `server` is
+    what a sweep last saw of its server, `progress` what a running live migration has moved, `progressed` when it last did.
     """
 
     migration: Migration
@@ -28,6 +30,9 @@ class LiveMigrationRecord:
     deadline: float | None
     stuck: Stuck | None
     unseen: bool = False
+    server: Server | None = None
+    progress: Progress | None = None
+    progressed: float | None = None
 
     @property
     def precedence(self) -> tuple[int, float, str]:
@@ -37,6 +42,29 @@ class LiveMigrationRecord:
         else:
             place = 2 if self.migration.row.phase is Phase.WAITING else 1
         return (place, self.since, self.migration.uuid)
+
+
+@dataclass(frozen=True, slots=True)
+class StrandedServer:
+    """A server in a moving status that no live record explains; `since` is when that was first seen, in epoch seconds."""
+
+    server: Server
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecentEnd:
+    """A migration that ended while this process watched.
+
+    `status` and `ended` (seconds since the epoch, None where nobody knows) are those of its end. `durations` are the seconds
+    in each status that it passed, in that order; None where nothing proves them (yet).
+    """
+
+    migration: Migration
+    status: str
+    outcome: Outcome
+    ended: float | None
+    durations: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +79,8 @@ class Timing:
 class Health:
     """How well the exporter itself does with one cloud; counters are those of this process, times since the epoch.
 
-    `error` is the last poll's failure in words, None when it was complete.
+    `error` is the last poll's failure in words, None when it was complete. `features` tells of each feature that is switched
+    on whether the cloud gives what it needs.
     """
 
     up: bool = False
@@ -67,6 +96,7 @@ class Health:
     unknown_statuses: int = 0
     clock_skew: float | None = None
     microversion: str | None = None
+    features: Mapping[Feature, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +106,8 @@ class CloudView:
     `expected` holds the threshold in force by type and exposed status, infinity for never; its keys are every live pair of
     the lifecycle table and every pair of an unknown status seen by this process. `live` leaves out ignored records, sorted
     by precedence; the first `series_cap` of them get series of their own, none while `stale` (no complete poll for long).
+    `stranded` are sorted by since when; `recent` are the last ends, the newest first. `exemplars` may know of observations that
+    `totals` do not show yet.
     """
 
     cloud: str
@@ -87,6 +119,9 @@ class CloudView:
     series_cap: int = 1000
     per_host: bool = False
     stale: bool = False
+    stranded: tuple[StrandedServer, ...] = ()
+    recent: tuple[RecentEnd, ...] = ()
+    exemplars: Exemplars = NO_EXEMPLARS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
+from exporter.domain.ledger import BucketExemplars
 from exporter.domain.view import CloudView, View
 
 
@@ -22,11 +24,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """One histogram's value: upper bounds, the counts between them (the last beyond all bounds), and the sum."""
+    """One histogram's value: upper bounds, the counts between them (the last beyond all bounds), and the sum.
+
+    `exemplars` has one for each of the counts, or None; it may be empty.
+    """
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float
+    exemplars: BucketExemplars = ()
 
 
 Value = float | Histogram
@@ -55,3 +61,15 @@ def per_cloud(
                 yield (cloud.cloud, *values), value
 
     return Family(name, kind, ("cloud", *labels), help_text, of_all)
+
+
+gauge = partial(per_cloud, kind=Kind.GAUGE)
+counter = partial(per_cloud, kind=Kind.COUNTER)
+histogram = partial(per_cloud, kind=Kind.HISTOGRAM)
+
+
+def single(value: Callable[[CloudView], float | None], cloud: CloudView) -> Iterator[Sample]:
+    """Yield the one sample of a cloud, none where its value is not known."""
+    number = value(cloud)
+    if number is not None:
+        yield (), number

@@ -34,11 +34,20 @@ Some questions and their PromQL; take ranges of several poll intervals:
 | How many moves fail? | `sum by (cloud, migration_type) (increase(openstack_migrations_ended_total{{status=~"error\\|failed"}}[1h]))` |
 | Which share of them fails? | `sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count{{outcome="failure"}}[1d])) / sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count[1d]))` |
 | How long does a status take, nine times in ten? | `histogram_quantile(0.9, sum by (le, migration_type, status) (rate(openstack_migration_status_duration_seconds_bucket[1d])))` |
+| Which servers are stranded, and for how long? | `(time() - openstack_migration_stranded_since_timestamp_seconds) * on (cloud, server_id) group_left (server_status, host) openstack_migration_stranded_info` |
+| How fast does a live migration move memory, in bytes a second? | `deriv(openstack_migration_memory_processed_bytes[15m])` |
+| For how long has a live migration moved nothing? | `time() - openstack_migration_progress_timestamp_seconds` |
+| What is switched on but not to be had? | `openstack_migration_feature_available == 0` |
 | Does the exporter see the cloud? | `openstack_migration_up` and `time() - openstack_migration_last_success_timestamp_seconds` |
 
 Buckets of the two histograms of migrations, in seconds: {" ".join(f"{bound:g}" for bound in BUCKETS)}.
-Series of single migrations (those with the label `migration_id`) exist for at most `limits.per_migration_series` records, and are
-withdrawn after 15 minutes without a complete poll.
+On OpenMetrics pages each of their buckets can carry an exemplar: `migration_id` and `server_id` of the newest migration that fell
+into it while this process ran, so that a slow bucket leads to the move that filled it. Prometheus keeps exemplars only with
+`--enable-feature=exemplar-storage`.
+
+Series of single migrations (those with the label `migration_id`) exist for at most `limits.per_migration_series` records, those of
+single stranded servers for as many servers; both are withdrawn after 15 minutes without a complete poll. A server is **stranded**
+when it has been for two sweeps and ten minutes in the middle of a move that no live migration explains.
 """
 
 _STATUSES_INTRODUCTION = f"""\

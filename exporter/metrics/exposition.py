@@ -9,12 +9,19 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar as PageExemplar
 from prometheus_client.utils import floatToGoString
 
+from exporter.domain.ledger import Exemplar
 from exporter.domain.view import View
 from exporter.metrics.catalogue import Family, Histogram, Kind, Value
 from exporter.metrics.health import HEALTH_FAMILIES
 from exporter.metrics.migrations import MIGRATION_FAMILIES
+
+#: Characters that the names and values of an exemplar's labels may have together (OpenMetrics 1.0, section "Exemplars").
+_LONGEST_EXEMPLAR = 128
+
+_Bucket = tuple[str, float] | tuple[str, float, PageExemplar]
 
 FAMILIES: tuple[Family, ...] = (*MIGRATION_FAMILIES, *HEALTH_FAMILIES)
 
@@ -66,15 +73,32 @@ def _add(metric: Metric, labels: list[str], value: Value) -> None:
     match metric, value:
         case HistogramMetricFamily(), Histogram():
             metric.add_metric(labels, list(_buckets(value)), value.total)
-        case (GaugeMetricFamily() | CounterMetricFamily()), int() | float():
+        case ((GaugeMetricFamily() | CounterMetricFamily()), int() | float()):
             metric.add_metric(labels, float(value))
         case _:
             raise ValueError(f"{metric.name}: {value!r} does not fit its kind")
 
 
-def _buckets(histogram: Histogram) -> Iterator[tuple[str, float]]:
-    bounds = [_bound(bound) for bound in histogram.bounds]
-    return zip((*bounds, "+Inf"), accumulate(histogram.counts), strict=True)
+def _buckets(histogram: Histogram) -> Iterator[_Bucket]:
+    """Yield the buckets of a histogram, each with its exemplar where it has one.
+
+    None where the page counts nothing between two bounds: counters may lag behind what was observed.
+    """
+    bounds, counts = [*map(_bound, histogram.bounds), "+Inf"], histogram.counts
+    exemplars = histogram.exemplars or (None,) * len(counts)
+    for bound, own, count, exemplar in zip(bounds, counts, accumulate(counts), exemplars, strict=True):
+        labels = _exemplar_labels(exemplar) if exemplar is not None and own else None
+        if exemplar is None or labels is None:
+            yield bound, count
+        else:
+            yield bound, count, PageExemplar(labels, exemplar.seconds, exemplar.at)
+
+
+def _exemplar_labels(exemplar: Exemplar) -> dict[str, str] | None:
+    """Return the labels of an exemplar; None where they are longer than OpenMetrics allows, for that would cost the page."""
+    labels = {"migration_id": _encodable(exemplar.migration_id), "server_id": _encodable(exemplar.server_id)}
+    length = sum(len(name) + len(value) for name, value in labels.items())
+    return labels if length <= _LONGEST_EXEMPLAR else None
 
 
 def _bound(bound: float) -> str:

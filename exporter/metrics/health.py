@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.cloud import ErrorKind, Feature, RejectReason
 from exporter.domain.view import REQUEST_BUCKETS, CloudView, Process, View
-from exporter.metrics.catalogue import Family, Histogram, Kind, Sample
-from exporter.metrics.migrations import counter, gauge, histogram, single
+from exporter.metrics.catalogue import Family, Histogram, Kind, Sample, counter, gauge, histogram, single
 
 
 def _errors(cloud: CloudView) -> Iterator[Sample]:
@@ -29,6 +28,12 @@ def _timings(cloud: CloudView) -> Iterator[Sample]:
 def _microversion(cloud: CloudView) -> Iterator[Sample]:
     if cloud.health.microversion is not None:
         yield (cloud.health.microversion,), 1
+
+
+def _features(cloud: CloudView) -> Iterator[Sample]:
+    for feature in Feature:
+        if feature in cloud.health.features:
+            yield (feature,), cloud.health.features[feature]
 
 
 def _build(view: View) -> Iterator[Sample]:
@@ -114,6 +119,12 @@ HEALTH_FAMILIES: tuple[Family, ...] = (
         labels=("microversion",),
         help_text="The microversion of Nova's API in use.",
         samples=_microversion,
+    ),
+    gauge(
+        "openstack_migration_feature_available",
+        labels=("feature",),
+        help_text="1 when the cloud gives what a feature needs, 0 when rights or API lack it; absent where it is switched off.",
+        samples=_features,
     ),
     _of_process(
         "openstack_migration_exporter_state_durable",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import TypeVar
 
-from exporter.domain.ledger import BUCKETS, Distribution
+from exporter.domain.ledger import BUCKETS, BucketExemplars, Distribution
 from exporter.domain.lifecycle import Reason, reasons_of, row_of
-from exporter.domain.view import CloudView, LiveMigrationRecord
-from exporter.metrics.catalogue import Family, Histogram, Kind, Sample, per_cloud
+from exporter.domain.server import MOVING_STATUSES
+from exporter.domain.view import CloudView
+from exporter.metrics.catalogue import Family, Histogram, Sample, counter, gauge, histogram, single
+from exporter.metrics.records import RECORD_FAMILIES
 
 _PAIR = ("migration_type", "status")
-_RECORD = ("migration_id",)
+K = TypeVar("K", bound=tuple[str, ...])
 
 
 def _live(cloud: CloudView) -> Iterator[Sample]:
@@ -41,52 +44,10 @@ def _stuck(cloud: CloudView) -> Iterator[Sample]:
             yield (kind, status, reason), counts[kind, status, reason]
 
 
-def _singles(cloud: CloudView) -> tuple[LiveMigrationRecord, ...]:
-    """Return the records that get series of their own."""
-    return () if cloud.stale else cloud.live[: cloud.series_cap]
-
-
-def _info(cloud: CloudView) -> Iterator[Sample]:
-    for record in _singles(cloud):
-        migration = record.migration
-        yield (
-            (
-                migration.uuid,
-                migration.migration_type,
-                migration.server_id,
-                migration.initiator_project_id or "",
-                migration.source_host or "",
-                migration.dest_host or "",
-            ),
-            1,
-        )
-
-
-def _entered(cloud: CloudView) -> Iterator[Sample]:
-    for record in _singles(cloud):
-        yield (record.migration.uuid, record.migration.migration_type, record.status), record.since
-
-
-def _deadline(cloud: CloudView) -> Iterator[Sample]:
-    for record in _singles(cloud):
-        if record.deadline is not None:
-            yield (record.migration.uuid,), record.deadline
-
-
-def _stuck_info(cloud: CloudView) -> Iterator[Sample]:
-    for record in _singles(cloud):
-        if record.stuck is not None:
-            migration = record.migration
-            yield (
-                (
-                    migration.uuid,
-                    migration.migration_type,
-                    record.status,
-                    record.stuck.reason,
-                    migration.server_id,
-                ),
-                1,
-            )
+def _stranded(cloud: CloudView) -> Iterator[Sample]:
+    counts = Counter(each.server.status for each in cloud.stranded)
+    for status in MOVING_STATUSES:
+        yield (status,), counts[status]
 
 
 def _per_host(cloud: CloudView) -> Iterator[Sample]:
@@ -101,21 +62,12 @@ def _per_host(cloud: CloudView) -> Iterator[Sample]:
     yield from sorted(counts.items())
 
 
-def _durations(items: Iterable[tuple[tuple[str, ...], Distribution]]) -> Iterator[Sample]:
-    for labels, distribution in items:
-        yield labels, Histogram(BUCKETS, distribution.counts, distribution.total)
+def _durations(
+    distributions: Mapping[K, Distribution], exemplars: Mapping[K, BucketExemplars]
+) -> Iterator[tuple[K, Histogram]]:
+    for labels, distribution in distributions.items():
+        yield labels, Histogram(BUCKETS, distribution.counts, distribution.total, exemplars.get(labels, ()))
 
-
-def single(value: Callable[[CloudView], float | None], cloud: CloudView) -> Iterator[Sample]:
-    """Yield the one sample of a cloud, none where its value is not known."""
-    number = value(cloud)
-    if number is not None:
-        yield (), number
-
-
-gauge = partial(per_cloud, kind=Kind.GAUGE)
-counter = partial(per_cloud, kind=Kind.COUNTER)
-histogram = partial(per_cloud, kind=Kind.HISTOGRAM)
 
 MIGRATION_FAMILIES: tuple[Family, ...] = (
     gauge(
@@ -146,13 +98,13 @@ MIGRATION_FAMILIES: tuple[Family, ...] = (
         "openstack_migration_status_duration_seconds",
         labels=_PAIR,
         help_text="Time that migrations spent in a live status, observed when it is left.",
-        samples=lambda cloud: _durations(cloud.totals.status_durations.items()),
+        samples=lambda cloud: _durations(cloud.totals.status_durations, cloud.exemplars.status_durations),
     ),
     histogram(
         "openstack_migration_duration_seconds",
         labels=("migration_type", "outcome"),
         help_text="Time from the creation of a migration to the end of the move itself, without any confirmation.",
-        samples=lambda cloud: _durations(cloud.totals.move_durations.items()),
+        samples=lambda cloud: _durations(cloud.totals.move_durations, cloud.exemplars.move_durations),
     ),
     counter(
         "openstack_migration_statuses_unobserved_total",
@@ -185,36 +137,12 @@ MIGRATION_FAMILIES: tuple[Family, ...] = (
         samples=lambda cloud: cloud.totals.became_stuck.items(),
     ),
     gauge(
-        "openstack_migration_info",
-        labels=(
-            "migration_id",
-            "migration_type",
-            "server_id",
-            "initiator_project_id",
-            "source_host",
-            "dest_host",
-        ),
-        help_text="One per live migration, up to the cap: what it moves and between which hosts.",
-        samples=_info,
+        "openstack_migration_servers_stranded",
+        labels=("server_status",),
+        help_text="Servers in the middle of a move that no live migration explains; 0 too without features.diagnosis.",
+        samples=_stranded,
     ),
-    gauge(
-        "openstack_migration_status_timestamp_seconds",
-        labels=(*_RECORD, *_PAIR),
-        help_text="When a live migration entered its status, up to the cap.",
-        samples=_entered,
-    ),
-    gauge(
-        "openstack_migration_deadline_timestamp_seconds",
-        labels=_RECORD,
-        help_text="When a live migration will count as stuck, where that is finite, up to the cap.",
-        samples=_deadline,
-    ),
-    gauge(
-        "openstack_migration_stuck_info",
-        labels=(*_RECORD, *_PAIR, "reason", "server_id"),
-        help_text="One per stuck migration.",
-        samples=_stuck_info,
-    ),
+    *RECORD_FAMILIES,
     gauge(
         "openstack_migrations_per_host",
         labels=("host", "role", "migration_type"),

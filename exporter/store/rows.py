@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple
 from typing import Any
 
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.ledger import Distribution, Totals
 from exporter.domain.lifecycle import MigrationType, Outcome, Reason
+from exporter.domain.lookups import Lookup
 from exporter.domain.migration import Migration
+from exporter.domain.server import Server
 from exporter.domain.state import CloudState
-from exporter.domain.tracked import Stay, Tracked
+from exporter.domain.stranded import Stranded
+from exporter.domain.tracked import NO_VERDICT, Doubt, Stay, Tracked, Verdict
 from exporter.domain.tracker import End, Times
 
 Row = tuple[Any, ...]
@@ -54,6 +58,16 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (cloud, migration_type, name)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE cloud ADD COLUMN stranded TEXT;
+    ALTER TABLE live ADD COLUMN verdict TEXT;
+    ALTER TABLE live ADD COLUMN doubts TEXT;
+    CREATE TABLE lookup (
+        cloud INTEGER NOT NULL REFERENCES cloud ON DELETE CASCADE, migration_id TEXT NOT NULL,
+        queued REAL NOT NULL, attempts INTEGER NOT NULL, record TEXT, status TEXT, ended REAL,
+        PRIMARY KEY (cloud, migration_id)
+    ) WITHOUT ROWID;
+    """,
 )
 
 #: The columns of each table behind `cloud`, in the order of its rows; all but these of `live` are keyed as SQL says.
@@ -62,7 +76,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "migration_id", "migration_type", "status", "server_id", "created_at", "updated_at", "source_host", "dest_host",
         "initiator_project_id", "old_flavor_id", "new_flavor_id", "since", "slack", "seen", "first_seen", "counted", "history",
         "move_over", "created_proven", "heartbeat", "stuck_in", "unseen_since", "stuck_reason", "stuck_since",
+        "verdict", "doubts",
     ),
+    "lookup": ("migration_id", "queued", "attempts", "record", "status", "ended"),
     "ended": ("migration_id", "status", "stamp", "created_at", "counted"),
     "counter": ("family", "labels", "value"),
     "distribution": ("family", "labels", "counts", "total"),
@@ -83,13 +99,14 @@ _DISTRIBUTIONS = ("status_durations", "move_durations")
 
 
 #: The columns of the table `cloud` between its name and `left_at`.
-TIMES = ("baseline", "newest_update", "last_poll_begun", "last_sweep", "last_success")
+TIMES = ("baseline", "newest_update", "last_poll_begun", "last_sweep", "last_success", "stranded")
 
 
 def times_row(state: CloudState) -> Row:
     """Return the columns TIMES."""
     times = state.times
-    return (times.baseline, times.newest_update, times.last_poll_begun, times.last_sweep, state.last_success)
+    moments = (times.baseline, times.newest_update, times.last_poll_begun, times.last_sweep, state.last_success)
+    return (*moments, _stranded_text(state.stranded))
 
 
 def live_row(tracked: Tracked, stuck: Stuck | None, last_sweep: float | None) -> Row:
@@ -123,6 +140,8 @@ def live_row(tracked: Tracked, stuck: Stuck | None, last_sweep: float | None) ->
         tracked.unseen_since,
         None if stuck is None else stuck.reason.value,
         None if stuck is None else stuck.since,
+        None if tracked.verdict == NO_VERDICT else json.dumps(astuple(tracked.verdict)),
+        json.dumps([astuple(doubt) for doubt in tracked.doubts]) if tracked.doubts else None,
     )
 
 
@@ -147,12 +166,44 @@ def live_of(row: Row, last_sweep: float | None) -> tuple[Tracked, Stuck | None]:
         heartbeat=named["heartbeat"],
         stuck_in=frozenset(json.loads(named["stuck_in"])),
         unseen_since=named["unseen_since"],
+        verdict=_verdict_of(named["verdict"]),
+        doubts=tuple(Doubt(*doubt) for doubt in json.loads(named["doubts"] or "[]")),
     )
     reason = named["stuck_reason"]
     return tracked, None if reason is None else Stuck(Reason(reason), named["stuck_since"])
 
 
+def _verdict_of(text: str | None) -> Verdict:
+    if text is None:
+        return NO_VERDICT
+    reason, since, proposed, proposed_since = json.loads(text)
+    return Verdict(reason and Reason(reason), since, proposed and Reason(proposed), proposed_since)
+
+
 _OF_MIGRATION = COLUMNS["live"][2:11]
+
+
+def lookup_row(uuid: str, lookup: Lookup) -> Row:
+    """Return the row of a record to be read."""
+    record = None if lookup.tracked is None else json.dumps(live_row(lookup.tracked, None, None))
+    return (uuid, lookup.queued, lookup.attempts, record, lookup.status, lookup.ended)
+
+
+def lookup_of(row: Row) -> tuple[str, Lookup]:
+    """Return the record to be read that stands in a row, and its uuid."""
+    uuid, queued, attempts, record, status, ended = row
+    tracked = None if record is None else live_of(tuple(json.loads(record)), None)[0]
+    return uuid, Lookup(queued, attempts, tracked, status, ended)
+
+
+def _stranded_text(stranded: Mapping[str, Stranded]) -> str | None:
+    rows = [[astuple(each.server), each.since, each.sweeps] for each in stranded.values()]
+    return json.dumps(rows) if rows else None
+
+
+def _stranded_of(text: str | None) -> dict[str, Stranded]:
+    found = [Stranded(Server(*server), since, sweeps) for server, since, sweeps in json.loads(text or "[]")]
+    return {each.server.id: each for each in found}
 
 
 def end_row(uuid: str, end: End) -> Row:
@@ -183,7 +234,7 @@ def unknown_rows(state: CloudState) -> Iterator[Row]:
 
 def state_of(times: Row, tables: Mapping[str, list[Row]]) -> CloudState:
     """Return what all rows of one cloud say; raises ValueError, TypeError or KeyError where they make no sense."""
-    *moments, last_success = times
+    *moments, last_success, stranded = times
     known = Times(*moments)
     records = [live_of(row, known.last_sweep) for row in tables["live"]]
     return CloudState(
@@ -197,6 +248,8 @@ def state_of(times: Row, tables: Mapping[str, list[Row]]) -> CloudState:
         totals=_totals_of(tables),
         unknown_pairs=frozenset((MigrationType(kind), name) for kind, name in tables["unknown_status"]),
         last_success=last_success,
+        lookups=dict(lookup_of(row) for row in tables["lookup"]),
+        stranded=_stranded_of(stranded),
     )
 
 

@@ -17,7 +17,16 @@ from exporter.domain.ledger import NOTHING_COUNTED, Totals
 from exporter.domain.state import UNKNOWN, CloudState
 from exporter.store import StateError, statements
 from exporter.store.database import Database, StateLockedError, is_damage, is_passing
-from exporter.store.rows import MIGRATIONS, Row, counter_rows, distribution_rows, end_row, live_row, unknown_rows
+from exporter.store.rows import (
+    MIGRATIONS,
+    Row,
+    counter_rows,
+    distribution_rows,
+    end_row,
+    live_row,
+    lookup_row,
+    unknown_rows,
+)
 from exporter.store.statements import Changes
 
 log = logging.getLogger(__name__)
@@ -33,14 +42,16 @@ LONGEST_TURN = 2.0
 class _Book:
     """What the store holds of one cloud: the state handed over last, and what is on disk of it.
 
-    `rows` are the live records, `counts` the rows of counters and `totals` the counters as they are on disk. `touched` are the
-    records that may differ from that; `doubtful` that they may differ from `rows` too, for nobody knows how far a failed
-    write came; `whole` that the disk may hold anything, so that everything must be written anew; `pending` that a write waits.
+    `rows` are the live records, `lookups` those to be read from actions, `counts` the rows of counters and `totals` the counters
+    as they are on disk. `touched` are the records that may differ from that; `doubtful` that they may differ from `rows` too,
+    for nobody knows how far a failed write came; `whole` that the disk may hold anything, so that everything must be written
+    anew; `pending` that a write waits.
     """
 
     state: CloudState
     totals: Totals
     rows: dict[str, Row] = field(default_factory=dict)
+    lookups: dict[str, Row] = field(default_factory=dict)
     counts: frozenset[Row] = frozenset()
     touched: set[str] = field(default_factory=set)
     doubtful: bool = False
@@ -100,7 +111,9 @@ class StateFile:
             if cloud not in self._books:
                 state = self._read(cloud)
                 rows = {uuid: _live_row(state, uuid) for uuid in state.live}
-                self._books[cloud] = _Book(state, state.totals, rows, frozenset(_count_rows(state)), whole=False)
+                lookups = {uuid: lookup_row(uuid, each) for uuid, each in state.lookups.items()}
+                counts = frozenset(_count_rows(state))
+                self._books[cloud] = _Book(state, state.totals, rows, lookups, counts, whole=False)
             return self._books[cloud].state
 
     def save(self, cloud: str, state: CloudState, touched: Set[str] = frozenset()) -> bool:
@@ -195,9 +208,14 @@ class StateFile:
         statements.write(connection, cloud, book.state, changes, book.whole)
         if book.whole:
             book.rows.clear()
-        book.rows.update(changes.live)
-        for uuid in changes.not_live:
-            book.rows.pop(uuid, None)
+            book.lookups.clear()
+        for rows, new, gone in (
+            (book.rows, changes.live, changes.not_live),
+            (book.lookups, changes.lookups, changes.not_looked_up),
+        ):
+            rows.update(new)
+            for uuid in gone:
+                rows.pop(uuid, None)
         book.counts = counts
         book.totals = book.state.totals
         book.touched.clear()
@@ -206,14 +224,17 @@ class StateFile:
 
 def _changes(book: _Book, counts: frozenset[Row]) -> Changes:
     state, sure = book.state, not (book.whole or book.doubtful)
-    touched = {*state.live, *state.ended} if book.whole else book.touched
+    touched = {*state.live, *state.ended, *state.lookups} if book.whole else book.touched
     live = {uuid: _live_row(state, uuid) for uuid in touched if uuid in state.live}
+    lookups = {uuid: lookup_row(uuid, state.lookups[uuid]) for uuid in touched if uuid in state.lookups}
     return Changes(
         live={uuid: row for uuid, row in live.items() if book.rows.get(uuid) != row} if sure else live,
+        lookups={uuid: row for uuid, row in lookups.items() if book.lookups.get(uuid) != row} if sure else lookups,
         ended=[end_row(uuid, state.ended[uuid]) for uuid in touched if uuid in state.ended],
         counts=counts if book.whole else counts - book.counts,
         not_live=[uuid for uuid in touched if uuid not in state.live and (uuid in book.rows or not sure)],
         not_ended=[uuid for uuid in touched if uuid not in state.ended and (uuid not in state.live or not sure)],
+        not_looked_up=[uuid for uuid in touched if uuid not in state.lookups and (uuid in book.lookups or not sure)],
     )
 
 

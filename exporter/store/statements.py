@@ -13,13 +13,15 @@ from exporter.store.rows import COLUMNS, TIMES, Row, state_of, times_row
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one transaction writes: rows to be put into each table, and records to be removed from live and ended."""
+    """What one transaction writes: rows to be put into each table, and records to be removed from three of them."""
 
     live: dict[str, Row]
+    lookups: dict[str, Row]
     ended: list[Row]
     counts: frozenset[Row]
     not_live: list[str]
     not_ended: list[str]
+    not_looked_up: list[str]
 
 
 def read(connection: sqlite3.Connection, cloud: str) -> CloudState:
@@ -58,7 +60,7 @@ def _cloud_key(connection: sqlite3.Connection, cloud: str, state: CloudState) ->
     """Write the row of a cloud and return its key."""
     updates = ", ".join(f"{column} = excluded.{column}" for column in TIMES)
     statement = (
-        f"INSERT INTO cloud (name, {', '.join(TIMES)}) VALUES (?, ?, ?, ?, ?, ?) "  # noqa: S608  # our own names
+        f"INSERT INTO cloud (name, {', '.join(TIMES)}) VALUES (?{', ?' * len(TIMES)}) "  # noqa: S608  # our own names
         f"ON CONFLICT (name) DO UPDATE SET {updates}, left_at = NULL"
     )
     connection.execute(statement, [cloud, *times_row(state)])
@@ -66,13 +68,12 @@ def _cloud_key(connection: sqlite3.Connection, cloud: str, state: CloudState) ->
 
 
 def _apply(connection: sqlite3.Connection, key: int, changes: Changes) -> None:
-    connection.executemany(
-        "DELETE FROM live WHERE cloud = ? AND migration_id = ?", [(key, each) for each in changes.not_live]
-    )
-    connection.executemany(
-        "DELETE FROM ended WHERE cloud = ? AND migration_id = ?", [(key, each) for each in changes.not_ended]
-    )
+    gone = {"live": changes.not_live, "ended": changes.not_ended, "lookup": changes.not_looked_up}
+    for table, uuids in gone.items():
+        statement = f"DELETE FROM {table} WHERE cloud = ? AND migration_id = ?"  # noqa: S608  # our own names
+        connection.executemany(statement, [(key, each) for each in uuids])
     _put(connection, key, "live", changes.live.values())
+    _put(connection, key, "lookup", changes.lookups.values())
     _put(connection, key, "ended", changes.ended)
     for table in ("counter", "distribution", "unknown_status"):
         _put(connection, key, table, [row for name, *row in changes.counts if name == table])

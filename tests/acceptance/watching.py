@@ -13,7 +13,7 @@ from prometheus_client.samples import Sample
 from exporter.config import load
 from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import MigrationType, row_of
-from exporter.domain.view import Process
+from exporter.domain.view import CloudView, Process
 from exporter.metrics.exposition import Exposition
 from exporter.poller import Poller
 from exporter.questions import Settings
@@ -41,12 +41,18 @@ class Watcher:
         )
         (defaults,) = load(None, {}).clouds
         limits = Limits(defaults.thresholds, defaults.live_migration.no_progress)
-        board = Board(lambda: Process("test", "test", "test"))
+        self._board = Board(lambda: Process("test", "test", "test"))
         self.nova = NovaCloud(connect, timeout=75.0)
         self.poller = Poller(
-            replace(Settings("real", limits, sweep_interval=0.0), **settings), self.nova, board.publish
+            replace(Settings("real", limits, sweep_interval=0.0), **settings), self.nova, self._board.publish
         )
-        self._exposition = Exposition(board.view, process_metrics=False)
+        self._exposition = Exposition(self._board.view, process_metrics=False)
+
+    @property
+    def view(self) -> CloudView:
+        """Return what the last poll made known."""
+        (view,) = self._board.view().clouds
+        return view
 
     def poll(self) -> None:
         """Poll once; every poll must be complete."""

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
-from exporter.domain.ledger import BUCKETS, Distribution, Ledger, Totals
+from exporter.domain.ledger import BUCKETS, BucketExemplars, Distribution, Exemplar, Exemplars, Ledger, Totals
 from exporter.domain.lifecycle import (
     ENDED_ROWS,
     KNOWN_CORRECTIONS,
@@ -125,3 +125,94 @@ def test_the_buckets_are_those_that_dashboards_rest_on() -> None:
     assert BUCKETS == (
         1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 259200, 604800,
     )  # fmt: skip
+
+
+# --- exemplars ---
+
+
+def named(*events: Event, ledger: Ledger | None = None) -> Exemplars:
+    ledger = Ledger() if ledger is None else ledger
+    ledger.enter(events, same_name)
+    return ledger.exemplars()
+
+
+def filled(exemplars: BucketExemplars) -> dict[int, Exemplar]:
+    """Return the exemplars of a distribution by the place of their bucket."""
+    return {place: each for place, each in enumerate(exemplars) if each is not None}
+
+
+def test_an_observation_is_kept_by_name_in_its_bucket() -> None:
+    exemplars = named(Left(MOVE, "queued", 7.0), MoveEnded(MOVE, Outcome.SUCCESS, 1e9))
+    assert filled(exemplars.status_durations[LIVE, "queued"]) == {3: Exemplar("m", "s", 7.0, at=5.0)}
+    assert filled(exemplars.move_durations[LIVE, Outcome.SUCCESS]) == {len(BUCKETS): Exemplar("m", "s", 1e9, at=5.0)}
+
+
+@pytest.mark.parametrize("seconds", [0.0, *BUCKETS, *(math.nextafter(bound, math.inf) for bound in BUCKETS)])
+def test_an_exemplar_is_kept_where_its_observation_is_counted(seconds: float) -> None:
+    counts = booked(Left(MOVE, "queued", seconds)).status_durations[LIVE, "queued"].counts
+    (place,) = filled(named(Left(MOVE, "queued", seconds)).status_durations[LIVE, "queued"])
+    assert counts[place] == 1
+
+
+def test_what_is_no_observation_leaves_no_exemplar() -> None:
+    exemplars = named(
+        Began(MOVE),
+        Left(MOVE, "queued", None),
+        Ended(MOVE, "completed", Outcome.SUCCESS),
+        Corrected(MOVE, "completed", "error"),
+        BecameStuck(MOVE, "running"),
+    )
+    assert exemplars == Exemplars({}, {})
+
+
+def at(moment: float, seconds: float = 7.0) -> Left:
+    return Left(record(LIVE, "running", 0.0, moment, uuid=f"m{moment:g}"), "queued", seconds)
+
+
+@pytest.mark.parametrize(
+    ("moments", "kept"),
+    [((5.0,), "m5"), ((5.0, 6.0), "m6"), ((6.0, 5.0), "m6"), ((5.0, 7.0, 6.0), "m7")],
+)
+def test_the_newest_of_a_bucket_is_kept_in_whatever_order_they_come(moments: tuple[float, ...], kept: str) -> None:
+    exemplars = named(*(at(moment) for moment in moments)).status_durations[LIVE, "queued"]
+    assert [each.migration_id for each in filled(exemplars).values()] == [kept]
+
+
+def test_another_of_the_same_moment_does_not_take_its_place() -> None:
+    exemplars = named(at(5.0, 7.0), at(5.0, 6.0)).status_durations[LIVE, "queued"]
+    assert [each.seconds for each in filled(exemplars).values()] == [7.0]
+
+
+def test_each_bucket_keeps_its_own() -> None:
+    exemplars = named(at(5.0, 7.0), at(4.0, 1.5), at(3.0, 0.0)).status_durations[LIVE, "queued"]
+    assert {place: each.migration_id for place, each in filled(exemplars).items()} == {3: "m5", 1: "m4", 0: "m3"}
+
+
+def test_however_much_is_observed_a_bucket_keeps_one() -> None:
+    exemplars = named(*(at(float(i), float(i)) for i in range(2000))).status_durations[LIVE, "queued"]
+    assert len(exemplars) == len(BUCKETS) + 1
+    assert len(filled(exemplars)) == 13
+
+
+def test_exemplars_do_not_change_when_more_is_observed() -> None:
+    ledger = Ledger()
+    before = named(at(5.0), ledger=ledger)
+    after = named(at(6.0), ledger=ledger)
+    assert [each.at for each in filled(before.status_durations[LIVE, "queued"]).values()] == [5.0]
+    assert [each.at for each in filled(after.status_durations[LIVE, "queued"]).values()] == [6.0]
+
+
+def test_exemplars_of_an_unknown_status_stand_under_the_name_it_is_exposed_under() -> None:
+    ledger = Ledger()
+    ledger.enter([Left(record(LIVE, "odd", 0.0), "odd", 3.0)], lambda kind, status: "other")
+    assert set(ledger.exemplars().status_durations) == {(LIVE, "other")}
+
+
+def test_books_that_are_opened_again_know_exemplars_only_where_they_are_given_them() -> None:
+    ledger = Ledger()
+    known = named(at(5.0), MoveEnded(MOVE, Outcome.SUCCESS, 90.0), ledger=ledger)
+    assert Ledger(totals=ledger.totals()).exemplars() == Exemplars({}, {})
+    again = Ledger(totals=ledger.totals(), exemplars=known)
+    assert again.exemplars() == known
+    assert named(at(4.0), ledger=again) == known
+    assert named(at(6.0), ledger=again) != known

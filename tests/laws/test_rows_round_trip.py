@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.ledger import BUCKETS, Distribution, Totals
 from exporter.domain.lifecycle import MigrationType, Outcome, Reason
+from exporter.domain.lookups import Lookup
 from exporter.domain.migration import Migration
+from exporter.domain.server import Server
 from exporter.domain.state import UNKNOWN, CloudState
-from exporter.domain.tracked import Stay, Tracked
+from exporter.domain.stranded import Stranded
+from exporter.domain.tracked import NO_VERDICT, Doubt, Stay, Tracked, Verdict
 from exporter.domain.tracker import End, Times
 from exporter.store.rows import (
     COLUMNS,
@@ -28,6 +31,7 @@ from exporter.store.rows import (
     distribution_rows,
     end_row,
     live_row,
+    lookup_row,
     state_of,
     times_row,
     unknown_rows,
@@ -50,6 +54,9 @@ OUTCOMES = st.sampled_from(Outcome)
 PAIRS = st.tuples(KINDS, TEXTS)
 STUCK = st.builds(Stuck, st.sampled_from(Reason), TIMES)
 STAYS = st.builds(Stay, TEXTS, TIMES, TIMES)
+DOUBTS = st.builds(Doubt, TEXTS, st.none() | TIMES)
+REASONS = st.none() | st.sampled_from(Reason)
+VERDICTS = st.just(NO_VERDICT) | st.builds(Verdict, REASONS, TIMES, REASONS, TIMES)
 ENDS = st.builds(End, TEXTS, TIMES, TIMES, st.booleans())
 
 LONG = int(os.environ.get("LAWS_EXAMPLES", "0"))
@@ -94,7 +101,25 @@ def tracked(draw: st.DrawFn, uuid: str, last_sweep: float | None) -> Tracked:
         heartbeat=draw(st.none() | TIMES),
         stuck_in=draw(st.frozensets(TEXTS, max_size=3)),
         unseen_since=draw(st.none() | TIMES),
+        verdict=draw(VERDICTS),
+        doubts=tuple(draw(st.lists(DOUBTS, max_size=3))),
     )
+
+
+@st.composite
+def lookups(draw: st.DrawFn, uuid: str) -> Lookup:
+    """Draw a record to be read, that lives or has ended."""
+    queued, attempts = draw(TIMES), draw(st.integers(0, 9))
+    if draw(st.booleans()):
+        return Lookup(queued, attempts)
+    return Lookup(queued, attempts, draw(tracked(uuid, None)), draw(TEXTS), draw(st.none() | TIMES))
+
+
+@st.composite
+def servers(draw: st.DrawFn, server_id: str) -> Stranded:
+    """Draw a server that no record explains."""
+    shown = [draw(st.none() | TEXTS) for _ in range(6)]
+    return Stranded(Server(server_id, draw(TEXTS), *shown), draw(TIMES), draw(st.integers(1, 9)))
 
 
 TOTALS = st.builds(
@@ -119,7 +144,9 @@ def states(draw: st.DrawFn) -> CloudState:
     stuck = {uuid: draw(STUCK) for uuid in names if draw(st.booleans())}
     ended = {uuid: end for uuid, end in draw(few(TEXTS, ENDS)).items() if uuid not in live}
     unknown, last_success = draw(st.frozensets(PAIRS, max_size=4)), draw(st.none() | TIMES)
-    return CloudState(times, live, stuck, ended, draw(TOTALS), unknown, last_success)
+    read = {uuid: draw(lookups(uuid)) for uuid in draw(st.sets(TEXTS, max_size=3))}
+    stranded = {server_id: draw(servers(server_id)) for server_id in draw(st.sets(TEXTS, max_size=3))}
+    return CloudState(times, live, stuck, ended, draw(TOTALS), unknown, last_success, read, stranded)
 
 
 def rows_of(state: CloudState) -> Mapping[str, list[Row]]:
@@ -127,6 +154,7 @@ def rows_of(state: CloudState) -> Mapping[str, list[Row]]:
     last_sweep = state.times.last_sweep
     return {
         "live": [live_row(each, state.stuck.get(uuid), last_sweep) for uuid, each in state.live.items()],
+        "lookup": [lookup_row(uuid, each) for uuid, each in state.lookups.items()],
         "ended": [end_row(uuid, end) for uuid, end in state.ended.items()],
         "counter": list(counter_rows(state.totals)),
         "distribution": list(distribution_rows(state.totals)),
@@ -162,6 +190,11 @@ def after(first: CloudState, then: CloudState) -> CloudState:
     )
 
 
+def touched(state: CloudState) -> set[str]:
+    """Return every record that a state has to do with."""
+    return {*state.live, *state.ended, *state.lookups}
+
+
 @SETTINGS
 @given(states())
 def test_a_state_is_what_its_rows_say(state: CloudState) -> None:
@@ -182,9 +215,9 @@ def test_a_state_file_gives_back_the_state_that_was_saved_last(
     path = tmp_path_factory.mktemp("rows") / "state.db"
     store = StateFile(path)
     assert store.load(name) == UNKNOWN
-    assert store.save(name, first, {*first.live, *first.ended})
+    assert store.save(name, first, touched(first))
     then = after(first, then)
-    assert store.save(name, then, {*first.live, *first.ended, *then.live, *then.ended})
+    assert store.save(name, then, touched(first) | touched(then))
     store.close()
     again = StateFile(path)
     assert again.load(name) == then

@@ -6,13 +6,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.cloud import ErrorKind, Feature, RejectReason
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Left, MoveEnded
-from exporter.domain.ledger import Ledger, Totals
+from exporter.domain.ledger import Ledger
 from exporter.domain.lifecycle import LIVE_ROWS, MigrationType, Outcome, Reason
 from exporter.domain.migration import Migration
-from exporter.domain.view import REQUEST_BUCKETS, CloudView, Health, LiveMigrationRecord, Process, Timing, View
+from exporter.domain.server import Progress, Server
+from exporter.domain.view import (
+    REQUEST_BUCKETS,
+    CloudView,
+    Health,
+    LiveMigrationRecord,
+    Process,
+    StrandedServer,
+    Timing,
+    View,
+)
 from exporter.metrics.exposition import Exposition
 from tests.domain.records import LIVE, RESIZE
 
@@ -42,27 +52,35 @@ def live(uuid: str, status: str = "migrating", **fields: object) -> LiveMigratio
     return replace(plain, **fields)  # type: ignore[arg-type]  # any of the fields
 
 
+def stranded(server_id: str, status: str = "RESIZE", host: str | None = "src", since: float = 500.0) -> StrandedServer:
+    """Return a server that no record explains."""
+    return StrandedServer(Server(server_id, status, host=host), since)
+
+
 def full() -> CloudView:
     """Return a view in which every family has something to say."""
+    ledger = _ledger()
     odd = Migration("m4", LIVE, "odd", "server of m4", 900.0, 1000.0)
     return CloudView(
         cloud="prod",
         health=_health(),
-        totals=_totals(),
+        totals=ledger.totals(),
         expected={**EXPECTED, (LIVE, "odd"): 21600.0},
         live=(
             live("m1", stuck=Stuck(Reason.UNDIAGNOSED, 8200.0)),
-            live("m2", "finished", deadline=None),
+            live("m2", "finished", deadline=None, progress=Progress(10, 9, 8, 7, 6, 5), progressed=1100.0),
             LiveMigrationRecord(odd, "odd", 1000.0, 22600.0, None, unseen=True),
             live("m3", stuck=Stuck(Reason.ORPHANED, 500.0), since=400.0),
         ),
         ignored=1,
         series_cap=3,
         per_host=True,
+        stranded=(stranded("s1"), stranded("s2", "MIGRATING"), stranded("s3"), stranded("s4")),
+        exemplars=ledger.exemplars(),
     )
 
 
-def _totals() -> Totals:
+def _ledger() -> Ledger:
     ledger = Ledger(per_host=True)
     move = Migration("m0", LIVE, "completed", "s", 100.0, 200.0, "src", "dst")
     ledger.enter(
@@ -78,7 +96,7 @@ def _totals() -> Totals:
         ],
         lambda kind, status: status,
     )
-    return ledger.totals()
+    return ledger
 
 
 def _health() -> Health:
@@ -96,6 +114,7 @@ def _health() -> Health:
         unknown_statuses=1,
         clock_skew=-1.5,
         microversion="2.80",
+        features={Feature.DIAGNOSIS: True, Feature.LIVE_PROGRESS: False},
     )
 
 

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
-from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.cloud import ErrorKind, Feature, RejectReason
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.ledger import BUCKETS
 from exporter.domain.lifecycle import (
@@ -25,10 +25,12 @@ from exporter.domain.lifecycle import (
     Reason,
     reasons_of,
 )
-from exporter.domain.view import REQUEST_BUCKETS, CloudView, View
+from exporter.domain.server import MOVING_STATUSES, Progress
+from exporter.domain.view import REQUEST_BUCKETS, CloudView, LiveMigrationRecord, View
 from exporter.metrics.catalogue import Family, Histogram, Kind
 from exporter.metrics.exposition import Exposition, render
-from tests.metrics.clouds import PROCESS, empty, full, live, never_of, page
+from exporter.vitals import Vitals
+from tests.metrics.clouds import PROCESS, empty, full, live, never_of, page, stranded
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -109,6 +111,12 @@ def test_every_kind_of_error_and_rejection_stands_at_zero_before_a_first_poll() 
     assert samples(text, "openstack_migration_polls_total") == {(): 0.0}
 
 
+def test_every_status_that_a_stranded_server_can_have_stands_at_zero_before_a_first_poll() -> None:
+    assert samples(page(empty()), "openstack_migration_servers_stranded") == {
+        (status,): 0.0 for status in ("RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING", "REBUILD")
+    }
+
+
 def test_what_is_not_known_is_absent() -> None:
     text = page(empty())
     for name in (
@@ -118,6 +126,9 @@ def test_what_is_not_known_is_absent() -> None:
         "openstack_migration_oldest_timestamp_seconds",
         "openstack_migration_poll_duration_seconds",
         "openstack_migrations_per_host",
+        "openstack_migration_stranded_info",
+        "openstack_migration_stranded_since_timestamp_seconds",
+        "openstack_migration_feature_available",
     ):
         assert samples(text, name) == {}
 
@@ -165,11 +176,13 @@ def test_the_oldest_is_the_one_longest_in_its_status_orphaned_ones_apart() -> No
 
 
 def test_beyond_the_cap_records_are_counted_but_not_shown_by_themselves() -> None:
-    records = tuple(live(f"m{i}", stuck=Stuck(Reason.UNDIAGNOSED, 8200.0)) for i in range(5))
+    stuck = Stuck(Reason.UNDIAGNOSED, 8200.0)
+    moved = Progress(6, 5, 4, 3, 2, 1)
+    records = tuple(live(f"m{i}", stuck=stuck, progress=moved, progressed=1100.0) for i in range(5))
     text = page(replace(empty(), live=records, series_cap=2))
     assert samples(text, "openstack_migration_series_omitted") == {(): 3.0}
     assert samples(text, "openstack_migrations")["resize", "migrating"] == 5.0
-    for name in ("info", "status_timestamp_seconds", "deadline_timestamp_seconds", "stuck_info"):
+    for name in ("info", "status_timestamp_seconds", "deadline_timestamp_seconds", "stuck_info", *PROGRESS_NAMES):
         shown = {
             sample.labels["migration_id"]
             for sample in all_samples(text)
@@ -180,8 +193,8 @@ def test_beyond_the_cap_records_are_counted_but_not_shown_by_themselves() -> Non
 
 def test_a_stale_view_shows_no_single_records_but_all_the_rest() -> None:
     fresh, stale = page(full()), page(replace(full(), stale=True))
-    single = [each for each in all_samples(fresh) if "migration_id" in each.labels]
-    assert single
+    single = [each for each in all_samples(fresh) if each.labels.keys() & {"migration_id", "server_id"}]
+    assert {each.name.removeprefix("openstack_migration_") for each in single} >= {"stranded_info", *PROGRESS_NAMES}
     assert list(all_samples(stale)) == [each for each in all_samples(fresh) if each not in single]
 
 
@@ -203,6 +216,88 @@ def test_unseen_and_ignored_records_are_counted() -> None:
     text = page(replace(empty(), live=(live("m1", unseen=True), live("m2")), ignored=4))
     assert samples(text, "openstack_migration_records_unseen") == {(): 1.0}
     assert samples(text, "openstack_migrations_ignored") == {(): 4.0}
+
+
+# --- how far a live migration is ---
+
+PROGRESS_NAMES = (
+    "memory_bytes",
+    "memory_processed_bytes",
+    "memory_remaining_bytes",
+    "disk_bytes",
+    "disk_processed_bytes",
+    "disk_remaining_bytes",
+    "progress_timestamp_seconds",
+)
+
+
+def progress_of(*records: LiveMigrationRecord) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return what the page says of the progress of records, without the families that say nothing."""
+    text = page(replace(empty(), live=records))
+    found = {name: samples(text, f"openstack_migration_{name}") for name in PROGRESS_NAMES}
+    return {name: told for name, told in found.items() if told}
+
+
+def test_what_a_live_migration_has_moved_is_shown_of_each() -> None:
+    moved = Progress(2**53 - 1, 5, 4, 3, 2, 0)
+    records = (live("m1", progress=moved, progressed=1100.5), live("m2", progress=replace(moved, memory_total=1)))
+    assert progress_of(*records) == {
+        "memory_bytes": {("m1",): 2.0**53 - 1, ("m2",): 1.0},
+        "memory_processed_bytes": {("m1",): 5.0, ("m2",): 5.0},
+        "memory_remaining_bytes": {("m1",): 4.0, ("m2",): 4.0},
+        "disk_bytes": {("m1",): 3.0, ("m2",): 3.0},
+        "disk_processed_bytes": {("m1",): 2.0, ("m2",): 2.0},
+        "disk_remaining_bytes": {("m1",): 0.0, ("m2",): 0.0},
+        "progress_timestamp_seconds": {("m1",): 1100.5},
+    }
+
+
+def test_what_the_driver_does_not_count_is_absent() -> None:
+    assert progress_of(live("m1"), live("m2", progress=Progress())) == {}
+    assert progress_of(live("m1", progress=Progress(memory_total=8))) == {"memory_bytes": {("m1",): 8.0}}
+
+
+# --- stranded servers ---
+
+
+def test_a_stranded_server_is_counted_and_shown_by_itself() -> None:
+    servers = (stranded("s1", "REVERT_RESIZE"), stranded("s2", "REBUILD", host=None, since=0.25))
+    text = page(replace(empty(), stranded=servers))
+    counts = samples(text, "openstack_migration_servers_stranded")
+    assert counts == {(status,): float(status in ("REVERT_RESIZE", "REBUILD")) for status in MOVING_STATUSES}
+    assert samples(text, "openstack_migration_stranded_info") == {
+        ("src", "s1", "REVERT_RESIZE"): 1.0,
+        ("", "s2", "REBUILD"): 1.0,
+    }
+    assert samples(text, "openstack_migration_stranded_since_timestamp_seconds") == {("s1",): 500.0, ("s2",): 0.25}
+
+
+def test_beyond_the_cap_stranded_servers_are_counted_but_not_shown_by_themselves() -> None:
+    text = page(replace(empty(), stranded=tuple(stranded(f"s{i}") for i in range(5)), series_cap=2))
+    assert samples(text, "openstack_migration_servers_stranded")["RESIZE",] == 5.0
+    assert samples(text, "openstack_migration_series_omitted") == {(): 0.0}
+    assert set(samples(text, "openstack_migration_stranded_info")) == {("src", "s0", "RESIZE"), ("src", "s1", "RESIZE")}
+    assert set(samples(text, "openstack_migration_stranded_since_timestamp_seconds")) == {("s0",), ("s1",)}
+
+
+# --- features ---
+
+
+def test_only_features_that_are_switched_on_are_shown() -> None:
+    vitals = Vitals()
+    vitals.note_features({Feature.LIVE_PROGRESS: False, Feature.DIAGNOSIS: True})
+    text = page(replace(empty(), health=vitals.health()))
+    assert samples(text, "openstack_migration_feature_available") == {("diagnosis",): 1.0, ("live_progress",): 0.0}
+
+
+def test_a_feature_that_is_switched_off_leaves_the_page() -> None:
+    vitals, available = Vitals(), {Feature.EXACT_DURATIONS: True, Feature.DIAGNOSIS: True}
+    vitals.note_features(available)
+    noted = vitals.health()
+    vitals.note_features({Feature.DIAGNOSIS: False})
+    available.clear()
+    assert noted.features == {Feature.EXACT_DURATIONS: True, Feature.DIAGNOSIS: True}
+    assert vitals.health().features == {Feature.DIAGNOSIS: False}
 
 
 # --- histograms ---
@@ -266,10 +361,12 @@ def arrives(value: str) -> None:
     """Show a value in every label that comes from Nova, and find it in both formats."""
     plain = live("m1")
     migration = replace(plain.migration, uuid=value, server_id=value, source_host=value, dest_host=value)
-    text = page(replace(empty(), live=(replace(plain, migration=migration, status="migrating"),), per_host=True))
+    records = (replace(plain, migration=migration, status="migrating"),)
+    text = page(replace(empty(), live=records, per_host=True, stranded=(stranded(value, host=value),)))
     readable = value.encode("utf-8", "replace").decode()
     assert readable in {sample.labels.get("source_host") for sample in all_samples(text)}
     assert readable in {sample.labels.get("migration_id") for sample in all_samples(text)}
+    assert samples(text, "openstack_migration_stranded_info") == {(readable, readable, "RESIZE"): 1.0}
 
 
 def test_a_record_without_hosts_and_project_has_empty_labels() -> None:
@@ -302,5 +399,12 @@ def test_a_value_that_does_not_fit_its_kind_is_a_mistake(kind: Kind, value: floa
 
 def test_bounds_and_counts_that_do_not_fit_are_a_mistake() -> None:
     family = Family("some", Kind.HISTOGRAM, (), "Some.", lambda view: [((), Histogram((1.0, 2.0), (0, 0), 0.0))])
+    with pytest.raises(ValueError, match="zip"):
+        render(family, View(PROCESS, ()))
+
+
+def test_exemplars_and_counts_that_do_not_fit_are_a_mistake() -> None:
+    value = Histogram((1.0, 2.0), (0, 0, 0), 0.0, (None, None))
+    family = Family("some", Kind.HISTOGRAM, (), "Some.", lambda view: [((), value)])
     with pytest.raises(ValueError, match="zip"):
         render(family, View(PROCESS, ()))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from exporter.domain.cloud import ErrorKind, RejectReason
+from exporter.domain.cloud import ErrorKind, Feature, RejectReason
 from exporter.domain.diagnosis import Stuck
 from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
 from exporter.domain.ledger import Ledger
 from exporter.domain.lifecycle import LIVE_ROWS, MigrationType, Outcome, Reason
 from exporter.domain.migration import Migration
 from exporter.domain.names import StatusNames
-from exporter.domain.view import CloudView, Health, LiveMigrationRecord, Process, Timing, View
+from exporter.domain.server import Progress, Server
+from exporter.domain.view import CloudView, Health, LiveMigrationRecord, Process, StrandedServer, Timing, View
 
 BEGUN = 1_700_000_000.0
 
@@ -38,6 +39,11 @@ LIVE = migration(2, MigrationType.LIVE_MIGRATION, "running", dest_host=None)
 WAITING = migration(3, MigrationType.RESIZE, "finished")
 ODD = migration(4, MigrationType.EVACUATION, "wandering", initiator_project_id=None)
 
+PROGRESS = Progress(2**33, 3 * 2**32, 2**20, 2**36, 2**35, 2**35)
+STRANDED = StrandedServer(
+    Server("10000000-0000-4000-8000-000000000009", "REVERT_RESIZE", task_state="resize_reverting", host="host1"), BEGUN
+)
+
 
 def records(*migrations: Migration, stuck: frozenset[Migration] = frozenset()) -> tuple[LiveMigrationRecord, ...]:
     """Return live records, in the order in which the poller puts them."""
@@ -48,6 +54,8 @@ def records(*migrations: Migration, stuck: frozenset[Migration] = frozenset()) -
             each.stamp,
             None if each.status == "finished" else each.stamp + 7200,
             Stuck(Reason.UNDIAGNOSED, each.stamp + 7200) if each in stuck else None,
+            progress=PROGRESS if each.status == "running" else None,
+            progressed=each.stamp if each.status == "running" else None,
         )
         for each in migrations
     )
@@ -88,16 +96,20 @@ def cloud_view(**changes: object) -> CloudView:
         unknown_statuses=1,
         clock_skew=-0.5,
         microversion="2.80",
+        features={Feature.EXACT_DURATIONS: False, Feature.DIAGNOSIS: True, Feature.LIVE_PROGRESS: True},
     )
     expected = {(row.migration_type, row.status): row.expected for row in LIVE_ROWS}
+    ledger = counted(*EVENTS)
     view = CloudView(
         cloud="prod",
         health=health,
-        totals=counted(*EVENTS).totals(),
+        totals=ledger.totals(),
         expected={**expected, (MigrationType.EVACUATION, "wandering"): math.inf},
         live=records(RESIZE, LIVE, WAITING, ODD, stuck=frozenset({RESIZE})),
         ignored=1,
         per_host=True,
+        stranded=(STRANDED,),
+        exemplars=ledger.exemplars(),
     )
     return replace(view, **changes)  # type: ignore[arg-type]
 
