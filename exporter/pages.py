@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from exporter.domain.view import CloudView, LiveMigrationRecord, View
-from exporter.landing import CloudStatus, MigrationStatus, StatusPage
+from exporter.domain.view import View
+from exporter.filters import read_filters
+from exporter.landing import StatusPage
+from exporter.report import report
 
 Verdict = tuple[bool, str]
 
@@ -37,13 +39,11 @@ class ViewPages:
 
     def status(self) -> StatusPage:
         """Return what the page for people shows."""
-        view = self._view()
-        return StatusPage(
-            version=view.process.version,
-            at=self._clock(),
-            clouds=tuple(_cloud_status(cloud) for cloud in view.clouds),
-            migrations=tuple(_migration_statuses(view.clouds)),
-        )
+        return StatusPage(self._view(), self._clock())
+
+    def migrations(self, asked: Iterable[tuple[str, str]]) -> tuple[bytes, str]:
+        """Return the migrations that are asked for as JSON, and its content type; raise WrongFilterError."""
+        return report(self._view(), read_filters(asked))
 
     def healthy(self) -> Verdict:
         """Tell whether every poller runs."""
@@ -52,27 +52,3 @@ class ViewPages:
     def ready(self) -> Verdict:
         """Tell whether every cloud was tried once."""
         return self._ready()
-
-
-def _cloud_status(cloud: CloudView) -> CloudStatus:
-    health = cloud.health
-    return CloudStatus(cloud.cloud, health.up, health.last_success, health.error)
-
-
-def _migration_statuses(clouds: Iterable[CloudView]) -> Iterable[MigrationStatus]:
-    return (_migration_status(cloud.cloud, record) for cloud in clouds for record in cloud.live)
-
-
-def _migration_status(cloud: str, record: LiveMigrationRecord) -> MigrationStatus:
-    migration = record.migration
-    return MigrationStatus(
-        cloud=cloud,
-        migration_id=migration.uuid,
-        migration_type=migration.migration_type,
-        status=record.status,
-        since=record.since,
-        server_id=migration.server_id,
-        source_host=migration.source_host,
-        dest_host=migration.dest_host,
-        stuck=None if record.stuck is None else record.stuck.reason,
-    )

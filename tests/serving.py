@@ -7,22 +7,29 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from exporter.landing import CloudStatus, MigrationStatus, StatusPage
+from exporter.domain.view import View
+from exporter.filters import read_filters
+from exporter.landing import StatusPage
+from exporter.report import report
 from exporter.web.app import build_app
 from exporter.web.connections import Bounds
 from exporter.web.security import Security
 from exporter.web.server import WebServer
+from tests.shown import AT, RICH
 
 METRICS = "# TYPE up gauge\n" + "".join(f'up{{cloud="c{number}"}} 1\n' for number in range(200))
 
 
 @dataclass
 class FakePages:
-    """Pages with known content; `hold` keeps the metrics waiting until it is set."""
+    """Pages with known content; `view` is what the page for people and the JSON show of the clouds.
+
+    `hold` keeps the metrics waiting until it is set.
+    """
 
     good: bool = True
     body: str = METRICS
@@ -31,6 +38,7 @@ class FakePages:
     broken: bool = False
     at_once: int = 0
     most_at_once: int = 0
+    view: View = RICH
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
         if self.broken:
@@ -46,7 +54,10 @@ class FakePages:
         return self.body.encode(), f"{kind}; charset=utf-8"
 
     def status(self) -> StatusPage:
-        return StatusPage("1.2.3", 1_000_000.0, (CloudStatus("prod", True, 999_990.0),), (migration("m1"),))
+        return StatusPage(self.view, AT)
+
+    def migrations(self, asked: Iterable[tuple[str, str]]) -> tuple[bytes, str]:
+        return report(self.view, read_filters(asked))
 
     def healthy(self) -> tuple[bool, str]:
         return (True, "ok") if self.good else (False, "no sign of life from the poller of: prod")
@@ -60,10 +71,6 @@ def connect(server: WebServer, tls: ssl.SSLContext | None = None) -> http.client
     if tls is None:
         return http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     return http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=tls)
-
-
-def migration(migration_id: str, since: float = 990_000.0, stuck: str | None = None) -> MigrationStatus:
-    return MigrationStatus("prod", migration_id, "resize", "migrating", since, "s1", "host1", None, stuck)
 
 
 @dataclass(frozen=True)

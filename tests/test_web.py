@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import json
 import re
 import socket
 import threading
@@ -12,11 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.landing import MOST_ROWS, CloudStatus, MigrationStatus, StatusPage, landing_page
 from exporter.web.app import build_app
 from exporter.web.connections import Bounds
 from exporter.web.server import ListenError, WebServer, WrongAddressError, parse_address
-from tests.serving import METRICS, FakePages, answers, ask, closed, migration, serving, until
+from tests.serving import METRICS, FakePages, answers, ask, closed, serving, until
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_short_page_is_not_worth_compressing() -> None:
         assert "content-encoding" not in ask(server, "/metrics", Accept_Encoding="gzip").headers
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy", "/-/ready"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/api/v1/migrations", "/-/healthy", "/-/ready"])
 def test_head_answers_as_get_without_the_body(server: WebServer, path: str) -> None:
     got, head = ask(server, path), ask(server, path, "HEAD")
     assert (head.status, head.body) == (got.status, b"")
@@ -95,7 +95,7 @@ def test_anything_else_is_not_there(server: WebServer, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-@pytest.mark.parametrize("path", ["/metrics", "/", "/-/healthy"])
+@pytest.mark.parametrize("path", ["/metrics", "/", "/api/v1/migrations", "/-/healthy"])
 def test_a_wrong_method_is_told_the_right_ones(server: WebServer, path: str, method: str) -> None:
     answer = ask(server, path, method)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
@@ -166,7 +166,9 @@ def test_metrics_at_the_root_leave_no_room_for_the_page_for_people() -> None:
         assert ask(server, "/").text == METRICS
 
 
-@pytest.mark.parametrize("path", ["metrics", "", "/{id}", "/-/healthy", "/-/reload", "/a b", "/a?b", "/a#b"])
+@pytest.mark.parametrize(
+    "path", ["metrics", "", "/{id}", "/-/healthy", "/-/reload", "/api/v1/migrations", "/a b", "/a?b", "/a#b"]
+)
 def test_a_telemetry_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(WrongAddressError, match="write a path such as /metrics"):
         build_app(FakePages(), path)
@@ -329,44 +331,44 @@ def test_no_more_than_a_few_pages_are_made_at_once_and_health_does_not_wait_for_
         assert (len(pages.accepted), pages.most_at_once) == (12, 4)
 
 
-def test_the_page_for_people_shows_clouds_and_migrations(server: WebServer) -> None:
+def test_the_page_for_people_may_load_and_run_nothing(server: WebServer) -> None:
     answer = ask(server, "/")
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "openstack-migration-exporter 1.2.3" in answer.text
-    assert "<td>prod</td><td>yes</td><td>1970-01-12 13:46:30 UTC (10s ago)</td><td></td>" in answer.text
-    row = "<td></td><td>prod</td><td>resize</td><td>migrating</td><td>1970-01-12 11:00:00 UTC</td><td>2h 46m</td>"
-    assert row + "<td>s1</td><td>host1</td><td></td><td>m1</td>" in answer.text
-
-
-def test_stuck_migrations_come_first_then_the_oldest() -> None:
-    live = (
-        migration("new", 3.0),
-        migration("old", 1.0),
-        migration("stuck", 9.0, "overdue"),
-        migration("older stuck", 2.0, "x"),
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     )
-    text = landing_page(StatusPage("1", 10.0, (), live), "/metrics")[0].decode()
-    assert re.findall(r"<td>([\w ]+)</td></tr>", text) == ["older stuck", "stuck", "old", "new"]
-    assert "Live migrations: 4, of them stuck: 2" in text
+    assert "openstack-migration-exporter 1.2.3" in answer.text
 
 
-def test_the_page_for_people_says_what_is_wrong_with_a_cloud() -> None:
-    cloud = CloudStatus("prod", False, None, "the password was refused")
-    text = landing_page(StatusPage("1", 10.0, (cloud,)), "/metrics")[0].decode()
-    assert "<td>prod</td><td>no</td><td>never</td><td>the password was refused</td>" in text
+def test_the_json_is_served_as_the_pages_are(server: WebServer) -> None:
+    page, answer = (ask(server, path, Accept_Encoding="gzip") for path in ("/", "/api/v1/migrations"))
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert json.loads(gzip.decompress(answer.body)).keys() == {"clouds", "migrations", "stranded", "recent"}
+    for name in ("cache-control", "x-content-type-options", "content-security-policy", "content-encoding", "vary"):
+        assert answer.headers[name] == page.headers[name]
 
 
-def test_the_page_for_people_has_no_scripts_and_no_value_becomes_html(server: WebServer) -> None:
-    evil = "<script>alert('x')</script>\"&\udcff"
-    row = MigrationStatus(evil, evil, evil, evil, 1.0, evil, evil, evil, evil)
-    text = landing_page(StatusPage(evil, 10.0, (CloudStatus(evil, True, 1.0, evil),), (row,)), "/metrics")[0].decode()
-    assert "<script" not in text
-    assert text.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&quot;&amp;") == 12
-    assert "default-src 'none'" in ask(server, "/").headers["content-security-policy"]
+def test_the_query_chooses_migrations(server: WebServer) -> None:
+    answer = ask(server, "/api/v1/migrations?cloud=lab&status=finished&status=running")
+    assert [each["server"]["name"] for each in json.loads(answer.body)["migrations"]] == ["wiki"]
+    escaped = ask(server, "/api/v1/migrations?cl%6Fud=prod%2Deast&status=running+%28post-copy%29")
+    assert (escaped.status, json.loads(escaped.body)["migrations"]) == (200, [])
 
 
-def test_the_page_for_people_is_bounded_and_says_so() -> None:
-    live = tuple(migration(f"m{number}") for number in range(MOST_ROWS + 7))
-    text = landing_page(StatusPage("1", 10.0, (), live), "/metrics")[0].decode()
-    assert text.count("<td>migrating</td>") == MOST_ROWS
-    assert "7 more are not shown." in text
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (
+            "clouds=lab",
+            "there is no filter 'clouds': the filters are cloud, migration_type, status, stuck, host, server_id",
+        ),
+        ("stuck=yes", "stuck cannot be 'yes': write one of true, false"),
+        ("host=", "host has no value: write host=VALUE, or leave it out for all"),
+        ("%1b%0d%0aX-Injected:%201=%ff", "there is no filter '\\u001b\\r\\nX-Injected: 1': the filters are "),
+    ],
+)
+def test_a_query_that_cannot_be_understood_is_answered_with_a_line(server: WebServer, query: str, words: str) -> None:
+    answer = ask(server, f"/api/v1/migrations?{query}")
+    assert (answer.status, answer.headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.text.startswith(f"400 Bad Request: {words}") and answer.text.count("\n") == 1

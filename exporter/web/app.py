@@ -1,4 +1,4 @@
-"""What is served: the metrics, a page for people, the two questions of an orchestrator, and the reload.
+"""What is served: the metrics, a page for people and one for programs, the two questions of an orchestrator, the reload.
 
 Nothing here asks OpenStack anything: every answer is made from what the pollers last saw.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from exporter.filters import WrongFilterError
 from exporter.landing import StatusPage, landing_page
 from exporter.web.server import WrongAddressError
 
@@ -32,7 +32,10 @@ _WORTH_COMPRESSING = 500
 _COMPRESSION = 4
 
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*")
-_OWN_PATHS = ("/-/healthy", "/-/ready", "/-/reload")
+_MIGRATIONS = "/api/v1/migrations"
+_OWN_PATHS = ("/-/healthy", "/-/ready", "/-/reload", _MIGRATIONS)
+#: Keeps a browser from taking a text for something else.
+_AS_SAID = {"X-Content-Type-Options": "nosniff"}
 
 Verdict = tuple[bool, str]
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -47,6 +50,10 @@ class Pages(Protocol):
 
     def status(self) -> StatusPage:
         """Return what the page for people shows."""
+        ...
+
+    def migrations(self, asked: Iterable[tuple[str, str]]) -> tuple[bytes, str]:
+        """Return the migrations that pass these filters as JSON, and its content type; raise WrongFilterError."""
         ...
 
     def healthy(self) -> Verdict:
@@ -70,14 +77,17 @@ def build_app(pages: Pages, telemetry_path: str = "/metrics", reload: Callable[[
     routes = [
         Route("/-/healthy", _line_of_text(pages.healthy)),
         Route("/-/ready", _line_of_text(pages.ready)),
-        Route(telemetry_path, _page(lambda asked: pages.metrics(", ".join(asked.getlist("accept"))), turn)),
+        Route(telemetry_path, _page(lambda asked: pages.metrics(", ".join(asked.headers.getlist("accept"))), turn)),
+        Route(_MIGRATIONS, _page(lambda asked: pages.migrations(asked.query_params.multi_items()), turn)),
     ]
     if telemetry_path != "/":
         routes.append(Route("/", _page(lambda _: landing_page(pages.status(), telemetry_path), turn)))
     if reload is not None:
         routes.append(Route("/-/reload", _reloading(reload), methods=["POST"]))
     app = Starlette(
-        routes=routes, exception_handlers={HTTPException: _refuse}, middleware=[Middleware(_PathsAsWritten)]
+        routes=routes,
+        exception_handlers={HTTPException: _refuse, WrongFilterError: _correct},
+        middleware=[Middleware(_PathsAsWritten)],
     )
     app.router.redirect_slashes = False
     return app
@@ -93,14 +103,14 @@ class _PathsAsWritten:
         await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
 
 
-def _page(make: Callable[[Headers], tuple[bytes, str]], turn: asyncio.Semaphore) -> _Endpoint:
+def _page(make: Callable[[Request], tuple[bytes, str]], turn: asyncio.Semaphore) -> _Endpoint:
     """Return what answers with a page, once it is its turn."""
 
     async def endpoint(request: Request) -> Response:
         async with turn:
             if await request.is_disconnected():
                 return Response()  # nobody waits for it any more
-            return await run_in_threadpool(_answer, request.headers, make)
+            return await run_in_threadpool(_answer, request, make)
 
     return endpoint
 
@@ -135,17 +145,22 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error.status_code} {error.detail}\n", error.status_code, headers)
 
 
-def _answer(asked: Headers, make: Callable[[Headers], tuple[bytes, str]]) -> Response:
+async def _correct(_: Request, error: Exception) -> Response:
+    """Answer a question that cannot be understood with what is wrong with it."""
+    return PlainTextResponse(f"400 Bad Request: {error}\n", 400, {"Cache-Control": "no-store", **_AS_SAID})
+
+
+def _answer(asked: Request, make: Callable[[Request], tuple[bytes, str]]) -> Response:
     """Return a page, compressed where the client allows it."""
     body, content_type = make(asked)
     headers = {
         "Content-Type": content_type,
         "Vary": "Accept, Accept-Encoding",
         "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
+        **_AS_SAID,
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     }
-    if len(body) >= _WORTH_COMPRESSING and _allows_gzip(", ".join(asked.getlist("accept-encoding"))):
+    if len(body) >= _WORTH_COMPRESSING and _allows_gzip(", ".join(asked.headers.getlist("accept-encoding"))):
         body = gzip.compress(body, _COMPRESSION, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, headers=headers)
