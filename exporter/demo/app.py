@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from exporter.demo import compute, keystone, views
+from exporter.demo import by_server, compute, keystone, views
 from exporter.demo.compute import Call, Resource
 from exporter.demo.keystone import Keystone
 from exporter.demo.microversion import HEADER, Microversion, marks, requested
@@ -59,6 +59,9 @@ class CloudApp:
                 ("/v2.1/os-migrations", self._resource(compute.list_migrations)),
                 ("/v2.1/servers/detail", self._resource(compute.list_servers)),
                 ("/v2.1/servers/{server_id}", self._resource(compute.show_server)),
+                ("/v2.1/servers/{server_id}/migrations", self._resource(by_server.list_migrations)),
+                ("/v2.1/servers/{server_id}/os-instance-actions", self._resource(by_server.list_actions)),
+                ("/v2.1/servers/{server_id}/os-instance-actions/{request_id}", self._resource(by_server.show_action)),
                 ("/v2.1/os-services", self._resource(compute.list_services)),
                 ("/v2.1/{rest:path}", self._resource(_no_such_resource)),
             )

@@ -2,12 +2,19 @@
 
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from exporter.demo.nova import Nova
+
+CONDUCTOR = "controller-1"
+
+_AGE = 86400.0  # seconds since a server was made when the story comes to it
+_SIZES = ((2048, 20), (4096, 40), (8192, 80), (16384, 160))  # MiB of memory, GiB of disk
+_FIRST_REPORT, _REPORT_EVERY = 0.3, 2.0  # seconds; with libvirt at once, then every 5
 
 
 class Verb(Enum):
@@ -17,6 +24,9 @@ class Verb(Enum):
     BEGIN = "begin"
     WRITE = "write"
     HEARTBEAT = "heartbeat"
+    ACT = "act"
+    START = "start"
+    FINISH = "finish"
     SERVER = "server"
     DELETE = "delete"
     PURGE = "purge"
@@ -33,26 +43,24 @@ class Beat:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
+_PLAYS: Mapping[Verb, Callable[..., object]] = {
+    Verb.BOOT: lambda nova, target, **columns: nova.boot(id=target, **columns),
+    Verb.BEGIN: lambda nova, target, **columns: nova.insert(uuid=target, **columns),
+    Verb.WRITE: Nova.advance,
+    Verb.HEARTBEAT: Nova.advance,
+    Verb.ACT: lambda nova, target, **columns: nova.actions.start(target, **columns),
+    Verb.START: lambda nova, target, **columns: nova.actions.start_event(target, **columns),
+    Verb.FINISH: lambda nova, target, **columns: nova.actions.finish_event(target, **columns),
+    Verb.SERVER: Nova.change_server,
+    Verb.DELETE: Nova.delete_server,
+    Verb.PURGE: Nova.purge_server,
+    Verb.SERVICE: Nova.set_service,
+}
+
+
 def play(nova: Nova, beat: Beat) -> None:
     """Let a beat happen now, by Nova's clock."""
-    target, columns = beat.target, beat.columns
-    match beat.verb:
-        case Verb.BOOT:
-            nova.boot(id=target, **columns)
-        case Verb.BEGIN:
-            nova.insert(uuid=target, **columns)
-        case Verb.WRITE:
-            nova.advance(target, **columns)
-        case Verb.HEARTBEAT:
-            nova.touch(target)
-        case Verb.SERVER:
-            nova.change_server(target, **columns)
-        case Verb.DELETE:
-            nova.delete_server(target)
-        case Verb.PURGE:
-            nova.purge_server(target)
-        case Verb.SERVICE:
-            nova.set_service(target, **columns)
+    _PLAYS[beat.verb](nova, beat.target, **beat.columns)
 
 
 class Script:
@@ -64,16 +72,26 @@ class Script:
         self.source = source
         self.dest = dest
         self._chance = chance
-        self._server_id = _uuid(chance)
-        self._migration_id = _uuid(chance)
+        self.server_id = _uuid(chance)
+        self.migration_id = _uuid(chance)
+        self._asked_at: dict[str, float] = {}
+        ram, disk = chance.choice(_SIZES)
+        self._memory, self._disk = ram << 20, (disk << 30) * chance.choice((0, 0, 1))  # mostly on shared storage
         self._beat(
-            Verb.BOOT,
-            self._server_id,
-            name=f"vm-{number:05}",
-            host=source,
-            created_at=at - 86400,
-            launched_at=at - 86000,
-        )
+            Verb.BOOT, self.server_id, name=f"vm-{number:05}", host=source, ram=ram, disk=disk,
+            created_at=at - _AGE, launched_at=at - _AGE + 20,
+        )  # fmt: skip
+        self._create(at - _AGE)
+
+    def _create(self, at: float) -> None:
+        """Write how the server was made, long ago; times are epoch seconds."""
+        made = {"request_id": self._request(), "event": "compute__do_build_and_run_instance"}
+        self._beat(Verb.ACT, self.server_id, action="create", request_id=made["request_id"], at=at)
+        self._beat(Verb.START, self.server_id, host=self.source, at=at + 2, **made)
+        self._beat(Verb.FINISH, self.server_id, at=at + 20, **made)
+
+    def _request(self) -> str:
+        return f"req-{_uuid(self._chance)}"
 
     def _beat(self, verb: Verb, target: str, **columns: Any) -> None:
         self.beats.append(Beat(self.at, verb, target, columns))
@@ -89,29 +107,64 @@ class Script:
     def begin(self, migration_type: str, status: str, **columns: Any) -> None:
         """Create the migration's row."""
         self._beat(
-            Verb.BEGIN, self._migration_id, instance_uuid=self._server_id, migration_type=migration_type,
+            Verb.BEGIN, self.migration_id, instance_uuid=self.server_id, migration_type=migration_type,
             status=status, source_compute=self.source, source_node=self.source, **columns,
         )  # fmt: skip
 
     def claim(self, **columns: Any) -> None:
         """Write the destination into the row, its status unchanged."""
-        self._beat(Verb.WRITE, self._migration_id, dest_compute=self.dest, dest_node=self.dest, **columns)
+        self._beat(Verb.WRITE, self.migration_id, dest_compute=self.dest, dest_node=self.dest, **columns)
 
     def write(self, status: str) -> None:
         """Write a status into the row."""
-        self._beat(Verb.WRITE, self._migration_id, status=status)
+        self._beat(Verb.WRITE, self.migration_id, status=status)
 
-    def run(self, seconds: float, every: float = 2.0) -> None:
-        """Let a running live migration report progress for some seconds."""
-        end = self.at + seconds
-        while self.at + every < end:
-            self.at += every
-            self._beat(Verb.HEARTBEAT, self._migration_id)
-        self.at = max(self.at, end)
+    def act(self, action: str, *, request: str | None = None) -> str:
+        """Let somebody ask something of the server, and return the request id; one request may do two things.
+
+        An action begins with its request, a moment before Nova does anything.
+        """
+        request_id = request or self._request()
+        asked_at = self._asked_at.setdefault(request_id, self.at - self.draw(0.05, 0.1))
+        self._beat(Verb.ACT, self.server_id, action=action, request_id=request_id, at=asked_at)
+        return request_id
+
+    def start(self, request: str, event: str, host: str = CONDUCTOR) -> None:
+        """Begin a step of an action on a host."""
+        self._beat(Verb.START, self.server_id, request_id=request, event=event, host=host)
+
+    def finish(self, request: str, event: str, error: str | None = None) -> None:
+        """End a step of an action, with an error or well."""
+        self._beat(Verb.FINISH, self.server_id, request_id=request, event=event, error=error)
+
+    @contextmanager
+    def step(self, request: str, event: str, host: str = CONDUCTOR) -> Iterator[None]:
+        """Do something as a step of an action that ends well."""
+        self.start(request, event, host)
+        yield
+        self.finish(request, event)
+
+    def run(self, seconds: float, whole: float) -> None:
+        """Let a running live migration move data for some seconds of the `whole` that it takes, and report that."""
+        begin, end = self.at, self.at + seconds
+        self.at += _FIRST_REPORT
+        while self.at < end:
+            self._report((self.at - begin) / whole)
+            self.at += _REPORT_EVERY
+        self.at = end
+
+    def _report(self, share: float) -> None:
+        """Write how many bytes were moved; the guest goes on writing, so that more memory is moved than there is."""
+        self._beat(
+            Verb.HEARTBEAT, self.migration_id,
+            memory_total=self._memory, memory_processed=int(self._memory * share * 1.2),
+            memory_remaining=int(self._memory * (1 - share)),
+            disk_total=self._disk, disk_processed=int(self._disk * share), disk_remaining=int(self._disk * (1 - share)),
+        )  # fmt: skip
 
     def server(self, **changes: Any) -> None:
         """Write columns of the server."""
-        self._beat(Verb.SERVER, self._server_id, **changes)
+        self._beat(Verb.SERVER, self.server_id, **changes)
 
     def settle(self, host: str) -> None:
         """Let the server be active on a host, with nothing under way."""
@@ -119,12 +172,12 @@ class Script:
 
     def delete(self) -> None:
         """Delete the server, and so the migration."""
-        self._beat(Verb.DELETE, self._server_id)
+        self._beat(Verb.DELETE, self.server_id)
 
     def purge(self, after: float) -> None:
         """Forget server and migration some seconds later."""
         self.at += after
-        self._beat(Verb.PURGE, self._server_id)
+        self._beat(Verb.PURGE, self.server_id)
 
     def draw(self, least: float, most: float) -> float:
         """Draw a number of seconds."""

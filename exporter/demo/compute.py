@@ -46,7 +46,7 @@ def list_migrations(call: Call) -> Body:
     call.demand(policy.MIGRATIONS)
     if asked.selection.project_id != call.account.project_id:
         call.demand(policy.MIGRATIONS_ALL_PROJECTS)
-    full = _page_size(asked.limit, call.settings.max_limit)
+    full = page_size(asked.limit, call.settings.max_limit)
     if call.version < PAGED:
         rows = call.nova.unsorted(asked.selection)
     else:
@@ -63,11 +63,12 @@ def list_migrations(call: Call) -> Body:
     return body
 
 
-def _page_size(limit: int | None, maximum: int) -> int:
+def page_size(limit: int | None, maximum: int) -> int:
+    """Give how many rows a page holds, where a limit may have been asked for."""
     return maximum if limit is None else min(limit, maximum)
 
 
-_STRICT_SERVERS = Microversion(2, 75)
+_STRICT = Microversion(2, 75)
 _SERVER_PARAMETERS = frozenset(
     {
         "all_tenants", "changes-before", "changes-since", "deleted", "host", "limit", "marker", "name", "node",
@@ -80,11 +81,15 @@ _COMMON_FILTERS = frozenset({"all_tenants", "changes-before", "changes-since", "
 
 def list_servers(call: Call) -> Body:
     """Answer GET /servers/detail, newest first (nova/api/openstack/compute/servers.py _get_servers)."""
-    if call.version >= _STRICT_SERVERS:
+    if call.version >= _STRICT:
         refuse_unknown(call.query, _SERVER_PARAMETERS, pattern="^_")
     allowed = _SERVER_PARAMETERS if call.allows(policy.SERVERS_ALL_FILTERS) else _COMMON_FILTERS
     options = {name: value for name, value in call.query if name in allowed}
     states = _asked_states(call)
+    if states is not None and states[0] == {"deleted"}:
+        if "admin" not in call.account.roles:
+            raise RefusedError(403, "Only administrators may list deleted instances")
+        options["deleted"] = "True"
     if _all_tenants(options.get("all_tenants")):
         call.demand(policy.SERVERS_ALL_TENANTS)
     else:
@@ -97,7 +102,7 @@ def list_servers(call: Call) -> Body:
 def _server_page(call: Call, rows: list[ServerRow], options: Mapping[str, str]) -> Body:
     if "limit" in options:
         check_value("limit", options["limit"])
-    full = _page_size(limit_of(options.get("limit")), call.settings.max_limit)
+    full = page_size(limit_of(options.get("limit")), call.settings.max_limit)
     begin = _after(rows, options.get("marker"))
     shown = [_show(call, row) for row in rows[begin : begin + full]]
     more = views.next_links(call.url, "servers/detail", call.query, shown, "id", full)
@@ -165,18 +170,28 @@ def _show(call: Call, row: ServerRow) -> Body:
     return views.server(row, call.version, url=call.url, extended=call.allows(policy.SERVERS_EXTENDED))
 
 
-def show_server(call: Call) -> Body:
-    """Answer GET /servers/{id}; a server of another project does not exist for whoever is not admin."""
+def visible_server(call: Call, *, deleted: bool = False) -> ServerRow:
+    """Give the server that a path names, a deleted one only where asked for; refuse with 404 where there is none.
+
+    A server of another project does not exist for whoever is not admin (nova/db/main/api.py _build_instance_get).
+    """
     row = call.nova.server(call.path["server_id"])
-    visible = row is not None and not row.deleted
+    visible = row is not None and (deleted or not row.deleted)
     own = row is not None and row.project_id == call.account.project_id
     if row is None or not visible or not (own or "admin" in call.account.roles):
         raise RefusedError(404, f"Instance {call.path['server_id']} could not be found.")
-    return {"server": _show(call, row) | ({"server_groups": []} if call.version >= (2, 71) else {})}
+    return row
+
+
+def show_server(call: Call) -> Body:
+    """Answer GET /servers/{id}."""
+    return {"server": _show(call, visible_server(call)) | ({"server_groups": []} if call.version >= (2, 71) else {})}
 
 
 def list_services(call: Call) -> Body:
     """Answer GET /os-services (nova/api/openstack/compute/services.py)."""
+    if call.version >= _STRICT:
+        refuse_unknown(call.query, frozenset({"host", "binary"}))
     call.demand(policy.SERVICES)
     wanted = {name: value for name, value in call.query if name in ("host", "binary") and value}
     shown = [

@@ -1,5 +1,6 @@
 """The simulated Nova: its database, what its computes write to it, and what is seen of it."""
 
+import math
 import threading
 import time
 import uuid
@@ -9,7 +10,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from exporter.demo.records import MigrationRow, ServerRow, ServiceRow
+from exporter.demo.actions import Actions
+from exporter.demo.records import LINKED_STATUSES, LIVE_MIGRATION, MigrationRow, ServerRow, ServiceRow
 from exporter.demo.stamps import Precision
 from exporter.demo.table import MigrationTable, Selection
 
@@ -19,13 +21,17 @@ class MarkerNotFoundError(LookupError):
 
 
 class Nova:
-    """Hold migrations, servers and services, and change them as Nova does; safe to use from several threads."""
+    """Hold migrations, servers and services, and change them as Nova does; safe to use from several threads.
+
+    What was done with the servers is in `actions`.
+    """
 
     def __init__(
         self, *, clock: Callable[[], float] = time.time, precision: Precision = Precision.MICROSECONDS
     ) -> None:
         self.clock = clock
         self.precision = precision
+        self.actions = Actions(clock=clock, precision=precision)
         self._lock = threading.RLock()
         self._turn = threading.RLock()
         self._ids = count(1)
@@ -99,14 +105,6 @@ class Nova:
                 row = self._swap(former, replace(row, updated_at=stamp))
             return row
 
-    def touch(self, migration: str, *, at: float | None = None) -> None:
-        """Bump updated_at alone, as the heartbeat of a running live migration does (Migration.save_stats)."""
-        stamp = self.precision.keep(self.clock() if at is None else at)
-        with self._lock:
-            former = self._by_uuid.get(migration)
-            if former is not None:
-                self._swap(former, replace(former, updated_at=stamp))
-
     def _swap(self, former: MigrationRow, row: MigrationRow) -> MigrationRow:
         self._migrations.remove(former)
         self._migrations.add(row)
@@ -131,6 +129,12 @@ class Nova:
         """Give all visible migrations by creation."""
         with self._lock:
             return list(self._migrations)
+
+    def in_progress(self, server_id: str) -> list[MigrationRow]:
+        """Give the live migrations of a server that Nova shows there (migration_get_in_progress_by_instance)."""
+        with self._lock:
+            rows = self._migrations.of_server(server_id)
+        return [row for row in rows if row.migration_type == LIVE_MIGRATION and row.status in LINKED_STATUSES]
 
     def count(self) -> int:
         """Count all visible migrations."""
@@ -191,22 +195,27 @@ class Nova:
             )  # fmt: skip
 
     def purge_server(self, server_id: str) -> None:
-        """Forget a server and all its migrations, as an archived and purged database does."""
+        """Forget a server, its migrations and actions, as an archived and purged database does."""
         with self._lock:
             rows = [*self._migrations.of_server(server_id), *self._soft_deleted.values()]
             for row in rows:
                 if row.instance_uuid == server_id:
                     self.remove(row.uuid)
             self._servers.pop(server_id, None)
+        self.actions.forget(server_id)
 
     def server(self, server_id: str) -> ServerRow | None:
         """Give a server, a deleted one too."""
         return self._servers.get(server_id)
 
     def servers(self) -> list[ServerRow]:
-        """Give all servers, deleted ones too, the newest first."""
+        """Give all servers, deleted ones too, the newest first, those of one second by their ids.
+
+        A server is sent from service to service before it is written, and its time of creation loses its fraction on
+        the way, whatever the database keeps. Ties are broken in nova/compute/instance_list.py.
+        """
         with self._lock:
-            return sorted(self._servers.values(), key=lambda server: (server.created_at, server.id), reverse=True)
+            return sorted(self._servers.values(), key=lambda server: (-math.floor(server.created_at), server.id))
 
     # Services
 

@@ -11,11 +11,21 @@ MIGRATIONS_HOST = "os_compute_api:os-migrations:index:host"
 SERVERS_ALL_TENANTS = "os_compute_api:servers:detail:get_all_tenants"
 SERVERS_ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
 SERVERS_EXTENDED = "os_compute_api:os-extended-server-attributes"
+ACTIONS_LIST = "os_compute_api:os-instance-actions:list"
+ACTIONS_SHOW = "os_compute_api:os-instance-actions:show"
+ACTION_EVENTS = "os_compute_api:os-instance-actions:events"
+ACTION_DETAILS = "os_compute_api:os-instance-actions:events:details"
+SERVER_MIGRATIONS = "os_compute_api:servers:migrations:index"
+SERVER_MIGRATIONS_HOST = "os_compute_api:servers:migrations:index:host"
 SERVICES = "os_compute_api:os-services:list"
 
 ADMIN = frozenset({"admin"})
-# The two that Nova split off `index` in 2025.2 (32.0.0); before, `index` alone showed everything to whoever passed it.
-SPLIT_RULES = frozenset({MIGRATIONS_ALL_PROJECTS, MIGRATIONS_HOST})
+# Those that Nova split off `index` in 2025.2 (32.0.0); before, `index` alone showed everything to whoever passed it.
+SPLIT_RULES = frozenset({MIGRATIONS_ALL_PROJECTS, MIGRATIONS_HOST, SERVER_MIGRATIONS_HOST})
+# Rules that a project's manager passes since then, and those that its readers pass; the server's project is the caller's
+# own wherever these are asked of somebody who is not admin, for that is all that Nova shows him by a server's id.
+_MANAGERS_RULES = frozenset({MIGRATIONS, SERVER_MIGRATIONS})
+_READERS_RULES = frozenset({ACTIONS_LIST, ACTIONS_SHOW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +39,12 @@ class Policy:
         """Tell whether some role satisfies a rule."""
         if rule in SPLIT_RULES and not self.split:
             return True
-        default = ADMIN | {"manager"} if rule == MIGRATIONS and self.split else ADMIN
-        return bool(roles & self.rules.get(rule, default))
+        return bool(roles & self.rules.get(rule, self._default(rule)))
+
+    def _default(self, rule: str) -> frozenset[str]:
+        if rule in _READERS_RULES:
+            return ADMIN | {"reader"}
+        return ADMIN | {"manager"} if rule in _MANAGERS_RULES and self.split else ADMIN
 
     def demand(self, rule: str, roles: frozenset[str]) -> None:
         """Refuse with 403 where no role satisfies a rule."""

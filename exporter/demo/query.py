@@ -1,6 +1,6 @@
 """The query parameters of Nova's listings: what is valid at which microversion, and what it means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.demo.microversion import Microversion
@@ -13,6 +13,8 @@ Parameters = Sequence[tuple[str, str]]
 PAGED = Microversion(2, 59)
 CHANGES_BEFORE = Microversion(2, 66)
 INITIATOR = Microversion(2, 80)
+ACTIONS_PAGED = Microversion(2, 58)
+STRICT = Microversion(2, 102)
 
 _FILTERS = frozenset({"hidden", "host", "instance_uuid", "source_compute", "status", "migration_type"})
 
@@ -26,11 +28,36 @@ class MigrationQuery:
     marker: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ActionQuery:
+    """One listing of actions as asked for, each None where not given; times are epoch seconds."""
+
+    changes_since: float | None = None
+    changes_before: float | None = None
+    limit: int | None = None
+    marker: str | None = None
+
+
 def _single_parameters(version: Microversion) -> tuple[str, ...]:
     """Give the parameters of one value in the order of Nova's schema, which is that of its complaints."""
     names = {"limit": PAGED, "marker": PAGED, "changes-since": PAGED, "changes-before": CHANGES_BEFORE}
     names |= {"user_id": INITIATOR, "project_id": INITIATOR}
     return tuple(name for name, since in names.items() if version >= since)
+
+
+def action_query(parameters: Parameters, version: Microversion) -> ActionQuery:
+    """Read the query of GET /servers/{id}/os-instance-actions; below 2.58 none of it is looked at.
+
+    Source: nova/api/openstack/compute/schemas/instance_actions.py.
+    """
+    if version < ACTIONS_PAGED:
+        return ActionQuery()
+    single = ("limit", "marker", "changes-since", *(("changes-before",) if version >= CHANGES_BEFORE else ()))
+    check_single(parameters, single)
+    refuse_unknown(parameters, frozenset(single))
+    given = dict(parameters)
+    since, before = _changes(given)
+    return ActionQuery(since, before, limit_of(given.get("limit")), given.get("marker"))
 
 
 def migration_query(parameters: Parameters, version: Microversion) -> MigrationQuery:
@@ -44,9 +71,7 @@ def migration_query(parameters: Parameters, version: Microversion) -> MigrationQ
         check_single(parameters, single)
         refuse_unknown(parameters, known)
     last = {name: value for name, value in parameters if name in known}
-    since, before = _moment(last.get("changes-since")), _moment(last.get("changes-before"))
-    if since is not None and before is not None and before < since:
-        raise RefusedError(400, "The value of changes-since must be less than or equal to changes-before.")
+    since, before = _changes(last)
     selection = Selection(
         status=last.get("status"),
         host=last.get("host"),
@@ -61,6 +86,14 @@ def migration_query(parameters: Parameters, version: Microversion) -> MigrationQ
         changes_before=before,
     )
     return MigrationQuery(selection, limit_of(last.get("limit")), last.get("marker") or None)
+
+
+def _changes(given: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """Read the two ends of the time in which something changed, each None where it was not given."""
+    since, before = _moment(given.get("changes-since")), _moment(given.get("changes-before"))
+    if since is not None and before is not None and before < since:
+        raise RefusedError(400, "The value of changes-since must be less than or equal to changes-before.")
+    return since, before
 
 
 def _moment(text: str | None) -> float | None:

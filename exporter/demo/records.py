@@ -1,4 +1,4 @@
-"""The rows of the simulated cloud's database: migrations, servers, services."""
+"""The rows of the simulated cloud's database: migrations, servers, services, what was done with servers."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,10 @@ LINKED_STATUSES = frozenset({"queued", "preparing", "running", "post-migrating"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationRow:
-    """One row of Nova's table `migrations`; times are epoch seconds, updated_at is None until the first update."""
+    """One row of Nova's table `migrations`; times are epoch seconds, updated_at is None until the first update.
+
+    What a live migration has moved is in bytes, None until its driver first counted.
+    """
 
     id: int
     uuid: str
@@ -31,6 +34,12 @@ class MigrationRow:
     user_id: str | None = DEFAULT_USER
     project_id: str | None = DEFAULT_PROJECT
     hidden: bool = False
+    memory_total: int | None = None
+    memory_processed: int | None = None
+    memory_remaining: int | None = None
+    disk_total: int | None = None
+    disk_processed: int | None = None
+    disk_remaining: int | None = None
 
     @property
     def place(self) -> tuple[float, int]:
@@ -78,6 +87,34 @@ class ServiceRow:
     disabled: bool = False
     disabled_reason: str | None = None
     forced_down: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRow:
+    """What somebody asked of a server: a row of `instance_actions`; times are epoch seconds."""
+
+    id: int
+    instance_uuid: str
+    action: str
+    request_id: str
+    start_time: float
+    updated_at: float
+    message: str | None = None
+    user_id: str | None = DEFAULT_USER
+    project_id: str | None = DEFAULT_PROJECT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A step of an action: a row of `instance_actions_events`; times are epoch seconds, None while it goes on."""
+
+    event: str
+    host: str | None
+    start_time: float
+    finish_time: float | None = None
+    result: str | None = None
+    traceback: str | None = None
+    details: str | None = None
 
 
 _RESIZE = dict.fromkeys(("resize_prep", "resize_migrating", "resize_migrated", "resize_finish"), "RESIZE")

@@ -1,7 +1,8 @@
 """The story that the simulated cloud plays: moves of every type and ending, for ever, from a seed.
 
 All is a function of seed and begin. The first half minute is a cast in a fixed order, so that whoever looks after a
-minute sees live, stuck and ended moves of all four types; only the cast has moves that stay for ever.
+minute sees live, stuck and ended moves of all four types; only the cast has moves and servers that stay as they are for
+ever.
 """
 
 import heapq
@@ -10,13 +11,16 @@ from collections.abc import Iterator
 from itertools import count
 
 from exporter.demo.beats import Beat, Script, Verb
-from exporter.demo.scripts import STUCK, Ending, cold, evacuate, live
+from exporter.demo.endings import STUCK, Ending
+from exporter.demo.scripts import FULL_HOST, cold, evacuate, live
 
 RETENTION = 900.0  # seconds that an ended move and its server are kept
 DOOMED_HOST = "compute-6"  # dies for good early in the story
 DOOM = 20.0
 FLAKY_HOST = "compute-5"  # dies and comes back, for ever
 _FLAKY_PERIOD, _FLAKY_DOWN_FOR = 60.0, 35.0
+LOST_HOST = "compute-7"  # was dead before the story begins
+RESTARTED_HOST = "compute-8"  # its nova-compute is killed and started again in the midst of a move
 _SOUND_HOSTS = ("compute-1", "compute-2", "compute-3", "compute-4")
 _LIVE_SOURCES = _SOUND_HOSTS[:2]
 _LONGEST_QUEUE = 20.0
@@ -27,8 +31,11 @@ CAST: tuple[Role, ...] = (
     ("resize", Ending.STUCK_FINISHING),
     ("live-migration", Ending.STUCK_RUNNING),
     ("evacuation", Ending.STUCK_REBUILDING),
+    ("evacuation", Ending.STRANDED_REBUILDING),
     ("live-migration", Ending.STUCK_ACCEPTED),
     ("migration", Ending.STUCK_SCHEDULING),
+    ("migration", Ending.STRANDED_REVERTING),
+    ("resize", Ending.ORPHANED),
     ("migration", Ending.CONFIRMED),
     ("resize", Ending.UNCONFIRMED),
     ("live-migration", Ending.COMPLETED),
@@ -42,7 +49,13 @@ CAST: tuple[Role, ...] = (
     ("evacuation", Ending.REBUILD_FAILED),
     ("migration", Ending.DELETED_MIGRATING),
     ("resize", Ending.CONFIRMED_LATE),
+    ("migration", Ending.RESCHEDULED),
 )
+_SOURCES = {
+    Ending.STUCK_RUNNING: DOOMED_HOST,
+    Ending.STUCK_REBUILDING: LOST_HOST,
+    Ending.ORPHANED: RESTARTED_HOST,
+}
 _LATER: tuple[Role, ...] = (
     *(role for role in CAST if role[1] not in STUCK),
     ("resize", Ending.CONFIRMED),
@@ -64,8 +77,8 @@ def story(seed: int, begin: float) -> Iterator[Beat]:
 
 
 def _hosts(begin: float) -> Iterator[Beat]:
-    for host in (*_SOUND_HOSTS, FLAKY_HOST, DOOMED_HOST):
-        yield Beat(begin, Verb.SERVICE, host, {"up": True})
+    for host in (*_SOUND_HOSTS, FLAKY_HOST, DOOMED_HOST, LOST_HOST, RESTARTED_HOST, FULL_HOST):
+        yield Beat(begin, Verb.SERVICE, host, {"up": host != LOST_HOST})
     yield Beat(begin, Verb.SERVICE, FLAKY_HOST, {"up": False})
     yield Beat(begin + DOOM, Verb.SERVICE, DOOMED_HOST, {"up": False})
     for period in count():
@@ -102,7 +115,7 @@ class _Plot:
         """Give all beats of one move."""
         migration_type, ending = role
         source = self._source(migration_type, ending, at)
-        if migration_type == "evacuation":
+        if source == FLAKY_HOST:
             at = self._down_at(at)
         script = Script(number, at, self._chance, source, self._dest(source, ending))
         if migration_type == "live-migration":
@@ -116,10 +129,10 @@ class _Plot:
         return script.beats
 
     def _source(self, migration_type: str, ending: Ending, at: float) -> str:
+        if ending in _SOURCES:
+            return _SOURCES[ending]
         if migration_type == "evacuation":
             return FLAKY_HOST
-        if ending is Ending.STUCK_RUNNING:
-            return DOOMED_HOST
         if migration_type == "live-migration":
             return self._live_source(at)
         return self._chance.choice(_SOUND_HOSTS)
@@ -132,7 +145,7 @@ class _Plot:
         return chosen
 
     def _dest(self, source: str, ending: Ending) -> str:
-        if ending in (Ending.STUCK_FINISHING, Ending.STUCK_REBUILDING):
+        if ending in (Ending.STUCK_FINISHING, Ending.STUCK_REBUILDING, Ending.STRANDED_REBUILDING):
             return DOOMED_HOST
         return self._chance.choice([host for host in _SOUND_HOSTS if host != source])
 

@@ -6,13 +6,24 @@ from typing import Any
 from urllib.parse import urlencode
 
 from exporter.demo.microversion import MINIMUM, Microversion
-from exporter.demo.query import INITIATOR, PAGED, Parameters
-from exporter.demo.records import LINKED_STATUSES, LIVE_MIGRATION, MigrationRow, ServerRow, ServiceRow
+from exporter.demo.query import ACTIONS_PAGED, INITIATOR, PAGED, Parameters
+from exporter.demo.records import (
+    LINKED_STATUSES,
+    LIVE_MIGRATION,
+    ActionRow,
+    EventRow,
+    MigrationRow,
+    ServerRow,
+    ServiceRow,
+)
 from exporter.demo.stamps import naive, zulu
 
 Body = dict[str, Any]
 
 _TYPED = Microversion(2, 23)
+_EVENT_HOSTS = Microversion(2, 62)
+_EVENT_DETAILS = Microversion(2, 84)
+_MOVED_FIELDS = tuple(f"{what}_{part}" for what in ("memory", "disk") for part in ("total", "processed", "remaining"))
 _HOST_FIELDS = ("source_compute", "source_node", "dest_compute", "dest_node", "dest_host")
 
 
@@ -39,6 +50,55 @@ def migration(row: MigrationRow, version: Microversion, *, url: str, show_hosts:
     return body
 
 
+def server_migration(row: MigrationRow, version: Microversion, *, show_hosts: bool) -> Body:
+    """Show a live migration under its server (nova/api/openstack/compute/server_migrations.py output)."""
+    body: Body = {name: getattr(row, name) if show_hosts else None for name in _HOST_FIELDS}
+    body |= {f"{name}_bytes": getattr(row, name) for name in _MOVED_FIELDS}
+    body |= {
+        "id": row.id,
+        "server_uuid": row.instance_uuid,
+        "status": row.status,
+        "created_at": naive(row.created_at),
+        "updated_at": naive(row.updated_at),
+    }
+    if version >= PAGED:
+        body["uuid"] = row.uuid
+    if version >= INITIATOR:
+        body |= {"user_id": row.user_id, "project_id": row.project_id}
+    return body
+
+
+def action(row: ActionRow, version: Microversion) -> Body:
+    """Show what was done with a server (nova/api/openstack/compute/instance_actions.py _format_action)."""
+    body: Body = {
+        "action": row.action,
+        "instance_uuid": row.instance_uuid,
+        "request_id": row.request_id,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "start_time": naive(row.start_time),
+        "message": row.message,
+    }
+    return body | ({"updated_at": naive(row.updated_at)} if version >= ACTIONS_PAGED else {})
+
+
+def event(row: EventRow, version: Microversion, *, project_id: str, everything: bool, details: bool) -> Body:
+    """Show a step of an action (instance_actions.py _format_event); `everything` is what the rule for events shows.
+
+    `project_id` is the action's, the server's where it has none: the host is hashed with it.
+    """
+    body: Body = {
+        "event": row.event,
+        "start_time": naive(row.start_time),
+        "finish_time": naive(row.finish_time),
+        "result": row.result,
+    }
+    body |= {"traceback": row.traceback} if everything else {}
+    if version >= _EVENT_HOSTS:
+        body |= {"hostId": _host_id(project_id, row.host)} | ({"host": row.host} if everything else {})
+    return body | ({"details": row.details} if details and version >= _EVENT_DETAILS else {})
+
+
 def links(url: str, path: str) -> list[Body]:
     """Link to a resource, with and without the version in the URL (common.py ViewBuilder._get_links)."""
     bookmark = url.rpartition("/")[0]
@@ -63,7 +123,7 @@ def server(row: ServerRow, version: Microversion, *, url: str, extended: bool) -
         "user_id": row.user_id,
         "created": zulu(row.created_at),
         "updated": zulu(row.updated_at),
-        "hostId": _host_id(row),
+        "hostId": _host_id(row.project_id, row.host),
         "links": links(url, f"servers/{row.id}"),
         "flavor": _flavor(row, version, url),
         "OS-SRV-USG:launched_at": naive(row.launched_at),
@@ -106,8 +166,8 @@ _LATER_FIELDS: tuple[tuple[Microversion, str, Any], ...] = (
 )
 
 
-def _host_id(row: ServerRow) -> str:
-    return hashlib.sha224(f"{row.project_id}{row.host}".encode()).hexdigest() if row.host else ""
+def _host_id(project_id: str, host: str | None) -> str:
+    return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
 def _flavor(row: ServerRow, version: Microversion, url: str) -> Body:

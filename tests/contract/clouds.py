@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import requests
 
+from tests.contract.moves import Move, Moved
+
 TIMEOUT = 60.0  # seconds for one request; the real Nova shares two cores with everything else
 
 
@@ -29,7 +31,11 @@ class CloudUnderTest(Protocol):
     auth_url: str
     region: str
     admin: Login
+    #: A user with the role reader on another project than the administrator's.
     reader: Login
+    #: Users of the administrator's project who are none: one with the role reader, one also with manager.
+    insider: Login
+    manager: Login
 
     def insert(self, **columns: Any) -> None:
         """Insert a row into `migrations` with exactly these values; times are epoch seconds."""
@@ -39,6 +45,9 @@ class CloudUnderTest(Protocol):
 
     def delete(self, server_id: str) -> None:
         """Delete a server, if it is still there, and wait until it is gone."""
+
+    def moved(self, move: Move) -> AbstractContextManager[Moved]:
+        """Move a server of the administrator's project, made for that and deleted afterwards."""
 
     def max_limit(self, maximum: int) -> AbstractContextManager[None]:
         """Set Nova's [api]max_limit for a while."""

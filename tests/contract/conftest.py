@@ -35,9 +35,19 @@ def _seed(cloud: CloudUnderTest) -> None:
         cloud.insert(**row)
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.realcloud)])
+BOTH = ["simulated", pytest.param("real", marks=pytest.mark.realcloud)]
+
+
+@pytest.fixture(params=BOTH)
 def cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
     """Give each cloud in its turn."""
+    under_test: CloudUnderTest = request.getfixturevalue(request.param)
+    return under_test
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def every_cloud(request: pytest.FixtureRequest) -> CloudUnderTest:
+    """Give each cloud in its turn, all tests of a module with the one and then with the other."""
     under_test: CloudUnderTest = request.getfixturevalue(request.param)
     return under_test
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from tests.contract import real_moves
 from tests.contract.clouds import Login
+from tests.contract.moves import Move, Moved
 from tests.realcloud.cloud import RealCloud
 from tests.realcloud.identity import REGION, User
 
@@ -30,6 +32,11 @@ class RealUnderTest:
         self.auth_url = cloud.auth_url
         self.admin = _login(cloud.admin)
         self.reader = _login(cloud.reader)
+        self.insider = self._user("insider", "reader")
+        self.manager = self._user("overseer", "manager", "member", "reader")
+
+    def _user(self, name: str, *roles: str) -> Login:
+        return _login(self._cloud.identity.create_user(name, f"{name}-secret", self.admin.project_name, list(roles)))
 
     def insert(self, **columns: Any) -> None:
         self._cloud.insert_record(**columns)
@@ -43,6 +50,9 @@ class RealUnderTest:
         if server_id in self._alive:
             self._alive.remove(server_id)
             self._cloud.delete_server(server_id)
+
+    def moved(self, move: Move) -> AbstractContextManager[Moved]:
+        return real_moves.moved(self._cloud, move)
 
     @contextmanager
     def max_limit(self, maximum: int) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -104,6 +106,29 @@ def test_servers_by_status(admin: Client, server: str, status: str, found: bool)
     assert (server in {shown["id"] for shown in listed}) is found
 
 
+def test_only_an_administrator_finds_deleted_servers_by_their_status(
+    cloud: CloudUnderTest, admin: Client, reader: Client, server: str
+) -> None:
+    cloud.delete(server)
+    listed = admin.get("/servers/detail", ALL, ("status", "DELETED")).body["servers"]
+    assert server in {shown["id"] for shown in listed}
+    answer = reader.get("/servers/detail", ("status", "DELETED"))
+    message = "Only administrators may list deleted instances"
+    assert (answer.status, answer.body) == (403, {"forbidden": {"code": 403, "message": message}})
+
+
+def test_whoever_may_only_list_all_projects_sees_no_hosts_and_finds_by_status_alone(
+    cloud: CloudUnderTest, reader: Client, server: str
+) -> None:
+    with cloud.readers_may("os_compute_api:servers:detail:get_all_tenants"):
+        (shown,) = reader.get("/servers/detail", ALL, ("status", "ACTIVE")).body["servers"]
+        unfiltered = reader.get("/servers/detail", ALL, ("host", "nowhere"), ("uuid", "none")).body["servers"]
+        assert reader.get("/servers/detail", ALL, ("status", "MIGRATING")).body["servers"] == []
+    assert [shown["id"], *(found["id"] for found in unfiltered)] == [server, server]
+    assert shown["OS-EXT-STS:vm_state"] == "active"
+    assert not {name for name in shown if name.startswith("OS-EXT-SRV-ATTR:") or name == "host_status"}
+
+
 def test_a_bogus_status_of_servers(admin: Client) -> None:
     answer = admin.get("/servers/detail", ALL, ("status", "BOGUS"))
     assert answer.status == 400
@@ -119,6 +144,37 @@ def test_pages_of_servers(admin: Client, server: str) -> None:
     assert gone.body == {
         "badRequest": {"code": 400, "message": "marker [5c0ffee0-0000-4000-8000-00000000dead] not found"}
     }
+
+
+def test_pages_of_servers_by_the_next_link(admin: Client, boot: Boot) -> None:
+    booted = [boot(f"paged-{number}") for number in range(3)]
+    query, found = [ALL, ("status", "ACTIVE"), ("limit", "2")], []
+    while query:
+        page = admin.get("/servers/detail", *query).body
+        found += [(shown["created"], shown["id"]) for shown in page["servers"]]
+        query = [pair for link in page.get("servers_links", ()) for pair in parse_qsl(urlsplit(link["href"]).query)]
+    assert sorted(server for _, server in found) == sorted(booted)
+    # Newest first, those of one second by their ids.
+    assert found == sorted(sorted(found, key=itemgetter(1)), key=itemgetter(0), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "hosts"),
+    [
+        ((("host", "host1"), ("binary", "nova-compute")), ["host1"]),
+        ((("host", "nowhere"), ("binary", "nova-compute")), []),
+        ((("host", "host1"), ("binary", "nova-scheduler")), []),
+    ],
+)
+def test_services_of_a_host(admin: Client, server: str, query: tuple[tuple[str, str], ...], hosts: list[str]) -> None:
+    assert [shown["host"] for shown in admin.get("/os-services", *query).body["services"]] == hosts
+
+
+def test_services_are_asked_by_host_and_binary_only(admin: Client, server: str) -> None:
+    assert admin.get("/os-services", ("state", "down"), microversion="2.74").status == 200
+    answer = admin.get("/os-services", ("state", "down"))
+    message = "Additional properties are not allowed ('state' was unexpected)"
+    assert (answer.status, answer.body) == (400, {"badRequest": {"code": 400, "message": message}})
 
 
 def test_services(admin: Client, server: str) -> None:

@@ -92,3 +92,34 @@ def test_a_filtered_page_of_many_rows_takes_milliseconds(nova: Nova) -> None:
     assert len(nova.page(Selection(changes_since=NOW - rows), limit=1000, marker=None)) == 1000
     assert len(nova.page(Selection(), limit=1, marker=None)) == 1
     assert time.perf_counter() - begin < 0.25
+
+
+def test_of_steps_with_one_name_the_first_ends_and_a_failure_marks_the_action(nova: Nova) -> None:
+    server = nova.boot()
+    request = nova.actions.start(server.id, "migrate", at=NOW - 1).request_id
+    for at in (1, 2):
+        nova.actions.start_event(server.id, request, "cold_migrate", host="controller-1", at=NOW + at)
+    nova.actions.finish_event(server.id, request, "cold_migrate", at=NOW + 3)
+    nova.actions.finish_event(server.id, request, "cold_migrate", at=NOW + 4, error="no room")
+    action = nova.actions.action(server.id, request)
+    assert action is not None
+    assert (action.start_time, action.updated_at, action.message) == (NOW - 1, NOW + 4, "Error")
+    second, first = nova.actions.events(action)
+    assert (first.start_time, first.finish_time, first.result, first.details) == (NOW + 1, NOW + 4, "Error", "no room")
+    assert (second.start_time, second.finish_time, second.result) == (NOW + 2, None, None)
+
+
+def test_actions_outlive_their_server_until_it_is_purged(nova: Nova) -> None:
+    server = nova.boot()
+    action = nova.actions.start(server.id, "delete")
+    nova.actions.start_event(server.id, action.request_id, "compute_terminate_instance", host="host1")
+    nova.delete_server(server.id)
+    assert [row.action for row in nova.actions.of_server(server.id)] == ["delete"]
+    nova.purge_server(server.id)
+    assert nova.actions.of_server(server.id) == []
+    assert nova.actions.action(server.id, action.request_id) is None
+    assert nova.actions.events(action) == []
+    # What a service still writes afterwards is lost.
+    nova.actions.start_event(server.id, action.request_id, "compute_resize_instance", host="host1")
+    nova.actions.finish_event(server.id, action.request_id, "compute_resize_instance")
+    assert nova.actions.of_server(server.id) == []

@@ -9,7 +9,9 @@ import pytest
 
 from exporter.demo.beats import Beat, Verb, play
 from exporter.demo.nova import Nova
-from exporter.demo.story import DOOM, DOOMED_HOST, RETENTION, story
+from exporter.demo.records import MigrationRow, ServerRow
+from exporter.demo.story import DOOM, DOOMED_HOST, FLAKY_HOST, RESTARTED_HOST, RETENTION, story
+from exporter.domain.server import MOVING_STATUSES
 
 BEGIN = 1_800_000_000.0
 TYPES = {"resize", "migration", "live-migration", "evacuation"}
@@ -81,8 +83,10 @@ def test_the_dead_host_leaves_its_moves_as_they_were(seed: int) -> None:
     (host,) = [service for service in nova.services() if service.host == DOOMED_HOST]
     assert not host.up
     left = [row for row in nova.migrations() if DOOMED_HOST in (row.source_compute, row.dest_compute)]
-    assert sorted(row.status for row in left) == ["post-migrating", "pre-migrating", "running"]
-    assert all((row.updated_at or 0) <= BEGIN + DOOM for row in left)
+    assert sorted(row.status for row in left) == ["completed", "post-migrating", "pre-migrating", "running"]
+    assert all((row.updated_at or 0) <= BEGIN + DOOM for row in left if row.status != "completed")
+    (running,) = [row for row in left if row.status == "running"]
+    assert 0 < (running.memory_remaining or 0) < (running.memory_total or 0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -115,6 +119,7 @@ WAYS = {
     ("accepted", "queued", "preparing", "running", "cancelled"),
     ("accepted", "queued", "preparing", "error", "failed"),
     ("accepted", "pre-migrating", "done", "completed"),
+    ("accepted", "pre-migrating", "completed"),
     ("accepted", "pre-migrating", "failed"),
 }
 
@@ -165,4 +170,48 @@ def test_it_goes_on_for_ever_without_growing() -> None:
     assert after_two_hours.count() < 1.25 * after_half_an_hour.count() < 1.25 * RETENTION
     assert len(after_two_hours.servers()) < 1.25 * len(after_half_an_hour.servers())
     stuck = [row for row in after_two_hours.migrations() if row.created_at < BEGIN + 3600]
-    assert len(stuck) == 6
+    assert len(stuck) == 9
+    assert {row.instance_uuid for row in stuck} <= {server.id for server in after_two_hours.servers()}
+    assert all(after_two_hours.actions.of_server(row.instance_uuid) for row in stuck)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("after", [120, RETENTION + 300])
+def test_servers_stay_in_moves_that_their_records_know_nothing_of(seed: int, after: float) -> None:
+    nova = played(seed, after)
+    found = {
+        (server.status, server.task_state, row.migration_type, row.status)
+        for server, row in lasting(nova)
+        if row.status in ENDED or server.status == "ACTIVE"
+    }
+    assert found == {
+        ("REVERT_RESIZE", "resize_reverting", "migration", "reverted"),
+        ("REBUILD", "rebuild_spawning", "evacuation", "completed"),
+        ("ACTIVE", None, "resize", "migrating"),
+    }
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_stranded_and_orphaned_servers_are_where_their_moves_broke_off(seed: int) -> None:
+    nova = played(seed, 120)
+    moves = {(row.migration_type, row.status): (server, row) for server, row in lasting(nova)}
+    orphaned, of_orphaned = moves["resize", "migrating"]
+    rebuilding, of_rebuilding = moves["evacuation", "completed"]
+    reverting, of_reverting = moves["migration", "reverted"]
+    assert orphaned.host == of_orphaned.source_compute == RESTARTED_HOST
+    assert rebuilding.host == of_rebuilding.source_compute == FLAKY_HOST
+    assert reverting.host == of_reverting.dest_compute
+    assert [nova.actions.of_server(server.id)[0].action for server in (orphaned, rebuilding, reverting)] == [
+        "resize", "evacuate", "revertResize",
+    ]  # fmt: skip
+
+
+def lasting(nova: Nova) -> list[tuple[ServerRow, MigrationRow]]:
+    """Give the servers of the cast that are in a move or whose record is live, each with its record."""
+    servers = {server.id: server for server in nova.servers()}
+    cast = [row for row in nova.migrations() if row.created_at < BEGIN + 20]
+    return [
+        (servers[row.instance_uuid], row)
+        for row in cast
+        if row.status not in ENDED or servers[row.instance_uuid].status in MOVING_STATUSES
+    ]
