@@ -138,12 +138,13 @@ def lengths(past: Past, actions: Sequence[Action]) -> dict[str, float | None]:
     if move is None or _was_in_unknown_status(past):
         return doubts
     entered = entries(past, actions)
-    way = [status for status in _way(past, entered) if status not in _left_out(past, actions, move)]
+    left_out = _left_out(past, actions, move)
+    way = [status for status in _way(past, entered) if status not in left_out]
     found: dict[str, float | None] = {}
     for status, following in zip(way, (*way[1:], None), strict=True):
         if status not in doubts and (_is_told(past, status) or (following is None and not past.over)):
             continue
-        end = _end_of(past, status, entered) if following is None else entered.get(following)
+        end = _end_of(past, entered, bool(left_out)) if following is None else entered.get(following)
         seconds = _between(entered.get(status), end)
         found[status] = doubts.get(status) if seconds is None else seconds
     return found
@@ -188,15 +189,15 @@ def _way(past: Past, entered: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(row.status for row in sorted(rows, key=lambda row: (row.rank, row.status)))
 
 
-def _end_of(past: Past, status: str, entered: Mapping[str, float]) -> float | None:
+def _end_of(past: Past, entered: Mapping[str, float], by_deletion: bool) -> float | None:
     """Return when the last live status ended: with the first of several ends, where the steps tell of one.
 
-    Before a deletion there may have been an end that nobody saw; but not from `finished`, without a decision.
+    Before a deletion there may have been an end that nobody saw; not where it was the deletion that confirmed the move.
     """
     if not past.over:
         return None
     earlier = [entered[end] for end in _EARLIER_ENDS if end in entered]
-    if past.deleted and not earlier and status != "finished":
+    if past.deleted and not earlier and not by_deletion:
         return None
     return min([*earlier, *(() if past.ended is None else (past.ended,))], default=None)
 

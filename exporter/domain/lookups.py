@@ -69,14 +69,23 @@ def told(past: Past, actions: Sequence[Action]) -> list[Event]:
 
 
 def end_of_move(lookup: Lookup, past: Past, actions: Sequence[Action]) -> list[Event]:
-    """Return the end of a move that was over before anybody saw it `finished`, once the record has ended too."""
-    tracked, migration = lookup.tracked, past.migration
+    """Return the end of a move that was over before anybody saw it `finished`.
+
+    Not where the record's own end was taken for it, and not where it was over before anybody looked.
+    """
+    kind = past.migration.migration_type
     finished = entries(past, actions).get("finished")
-    if tracked is None or tracked.move_over or not tracked.created_proven or finished is None or lookup.status is None:
+    if finished is None or not past.created_proven or _was_seen_to_be_over(past):
         return []
-    if row_of(migration.migration_type, lookup.status).finishes_move:
+    if lookup.status is not None and row_of(kind, lookup.status).finishes_move:
         return []
-    return move_duration(migration, Outcome.SUCCESS, finished)
+    return move_duration(past.migration, Outcome.SUCCESS, finished)
+
+
+def _was_seen_to_be_over(past: Past) -> bool:
+    kind, first = past.migration.migration_type, past.stays[0].status
+    found_over = not past.counted and row_of(kind, first).rank >= row_of(kind, "finished").rank
+    return found_over or any(stay.status == "finished" and stay.slack == 0.0 for stay in past.stays)
 
 
 def corrected(tracked: Tracked, past: Past, actions: Sequence[Action]) -> Tracked:
