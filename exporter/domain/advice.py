@@ -46,8 +46,9 @@ _HINTS: Mapping[Reason, str] = {
 
 #: What a stranded server means, and what to do first.
 STRANDED_HINT = (
-    "The server is in the middle of a move of which no live record is left, so nothing in Nova will bring it to an end. See "
-    "what was last done with it, and on which host its disk is, before you set its state by hand."
+    "The server is in the middle of a move of which no live record is left. Where a host of that move is down, bring it back, "
+    "for a message may wait for it; otherwise nothing in Nova will bring the move to an end. See what was last done with the "
+    "server, and on which host its disk is, before you set its state by hand."
 )
 
 

@@ -234,7 +234,7 @@ def _stuck(tracked: Tracked, limits: Limits, at: float, progress: Progress | Non
     reason = tracked.verdict.reason
     if reason in FAULTS:
         return Stuck(reason, tracked.verdict.since)
-    at = at if tracked.unseen_since is None else min(at, tracked.unseen_since)
+    at = at if tracked.unseen_since is None else tracked.seen
     standstill = _standstill_of(tracked, limits, progress)
     if standstill < at:
         return Stuck(Reason.NO_PROGRESS, standstill)

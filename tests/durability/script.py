@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from exporter.domain.cloud import Feature
 from exporter.domain.ledger import Totals
 from exporter.domain.lifecycle import MigrationType
 from exporter.domain.migration import Migration
+from exporter.domain.server import Action
+from exporter.domain.server import Step as ActionStep
 from exporter.domain.view import CloudView
 from exporter.poller import Poller
 from exporter.questions import Settings
@@ -87,17 +90,37 @@ GIVES_UP = 8
 EVENTFUL = (0, 1, 2, 3, 4, GIVES_UP)
 
 
+#: What Nova noted of the statuses that no poll sees; of the others it noted nothing.
+ACTIONS = {
+    "server of live": [
+        Action(
+            "live-migration",
+            "req-1",
+            NOW + 6.9,
+            (
+                ActionStep("compute_live_migration", NOW + 12, NOW + 12.1, ok=True),
+                ActionStep("compute_pre_live_migration", NOW + 20, NOW + 31, ok=True),
+            ),
+        )
+    ],
+    "server of resize": [
+        Action("resize", "req-2", NOW + 4.9, ()),
+        Action("confirmResize", "req-3", NOW + 90, (ActionStep("compute_confirm_resize", NOW + 90.2, NOW + 95, ok=True),)),
+    ],
+}
+
+
 class Scene:
     """A cloud in which the script is played, and the exporters that come and go in front of it."""
 
     def __init__(self) -> None:
         self.time = Time()
-        self.cloud = FakeCloud(self.time)
+        self.cloud = FakeCloud(self.time, done=ACTIONS)
         self._poller: Poller | None = None
 
     def let_in(self, store: Store, publish: Callable[[CloudView], None] = lambda view: None) -> None:
         """Let a new exporter begin, with what its store knows."""
-        settings = Settings(CLOUD, LIMITS, sweep_interval=1.0, per_host=True)
+        settings = Settings(CLOUD, LIMITS, sweep_interval=1.0, per_host=True, features=frozenset(Feature))
         self._poller = Poller(
             settings, self.cloud, publish, store, clock=self.time.clock, monotonic=self.time.monotonic,
             chance=lambda: 0.5,
