@@ -70,6 +70,7 @@ class Features:
         self._cloud = cloud
         self._monotonic = monotonic
         self._refused: set[Feature] = set()
+        self._without_admin: set[Feature] = set()
         self._available: dict[Feature, bool] = {}
         self._looked_at: dict[str, float] = {}
         self._read_at: dict[str, float] = {}
@@ -103,9 +104,17 @@ class Features:
         """Tell whether to try a feature that asks for servers by their id."""
         if feature not in self._wanted or feature in self._refused:
             return False
-        if feature in _BY_ID and not self._cloud.shows_servers_by_id():
+        if feature not in _BY_ID:
+            return True
+        if not self._cloud.shows_servers_by_id():
             told.available[feature] = False
+            self._without_admin.add(feature)
             return False
+        if (
+            feature in self._without_admin
+        ):  # the user has become an admin: what was true of the other is not of this one
+            self._without_admin.discard(feature)
+            self._available.pop(feature, None)
         return True
 
     @contextmanager
@@ -121,6 +130,10 @@ class Features:
         except CloudError as error:
             if error.kind is ErrorKind.FORBIDDEN:
                 self._refused.add(feature)
+            if (
+                error.kind is ErrorKind.DEADLINE
+            ):  # there was no time left to ask: that says nothing of whom it was asked for
+                told.unread.clear()
             if self._available.get(feature) is not False:
                 words = {"feature": feature.value, "reason": error.kind.value, "error": str(error)}
                 log.warning("a feature is not available", extra={"cloud": self._name, **words})

@@ -773,3 +773,13 @@ def test_what_strands_survives_a_restart(lasting: Lasting) -> None:
     lasting.restart()
     lasting.asked(after=600)
     assert [each.since for each in lasting.views[-1].stranded] == [NOW + 30]
+
+
+def test_who_becomes_an_admin_has_all_features_at_once() -> None:
+    play = Play(move("migrating", -500, -400), features=ALL)
+    play.cloud.admin = False
+    play.poll()
+    assert features(play) == {Feature.DIAGNOSIS: True, Feature.EXACT_DURATIONS: False, Feature.LIVE_PROGRESS: False}
+    play.cloud.admin = True
+    play.poll(after=30)
+    assert features(play) == dict.fromkeys(ALL, True)
