@@ -130,10 +130,6 @@ class Features:
         except CloudError as error:
             if error.kind is ErrorKind.FORBIDDEN:
                 self._refused.add(feature)
-            if (
-                error.kind is ErrorKind.DEADLINE
-            ):  # there was no time left to ask: that says nothing of whom it was asked for
-                told.unread.clear()
             if self._available.get(feature) is not False:
                 words = {"feature": feature.value, "reason": error.kind.value, "error": str(error)}
                 log.warning("a feature is not available", extra={"cloud": self._name, **words})
