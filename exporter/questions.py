@@ -12,8 +12,9 @@ from exporter.domain.cloud import Answer, Cloud, Deletion, Feature
 from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import LIVE_STATUSES, NEVER_UPDATED_STATUSES, Phase
 from exporter.domain.migration import Migration
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.tracked import Tracked
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.tracker import Tracker
 from exporter.features import Features, Told
 
 #: Records that vanished are looked for one by one; at most so many in a sweep, since a cell that is down hides them all.

@@ -10,10 +10,11 @@ from exporter.domain.migration import Migration
 from exporter.domain.names import StatusNames
 from exporter.domain.recent import Recent
 from exporter.domain.server import Progress, Server, Sighting
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.state import UNKNOWN, CloudState
 from exporter.domain.stranded import Stranded, explained_by, find_stranded
 from exporter.domain.tracked import Tracked
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.tracker import Tracker
 
 Ignores = Callable[[Migration], bool]
 

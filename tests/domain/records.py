@@ -9,7 +9,8 @@ from exporter.domain.cloud import Deletion
 from exporter.domain.events import BecameStuck, Began, Corrected, Ended, Event, Left, MoveEnded
 from exporter.domain.lifecycle import MigrationType
 from exporter.domain.migration import Migration
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.snapshot import Snapshot
+from exporter.domain.tracker import Tracker
 
 RESIZE = MigrationType.RESIZE
 COLD = MigrationType.MIGRATION

@@ -26,8 +26,9 @@ from exporter.domain.lifecycle import (
 )
 from exporter.domain.migration import Migration
 from exporter.domain.server import MOVING_STATUSES, Progress, Server, Sighting
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.tracked import NO_VERDICT, Stay, Tracked, Verdict
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.tracker import Tracker
 from tests.domain.records import COLD, EVACUATION, HOUR, LIVE, RESIZE, record
 
 EXPECTED = {

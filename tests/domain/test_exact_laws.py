@@ -18,9 +18,10 @@ from exporter.domain.lifecycle import DELETED, MigrationType, Outcome, passed_be
 from exporter.domain.lookups import MOST_ATTEMPTS, in_turn
 from exporter.domain.migration import Migration
 from exporter.domain.server import Action, Step
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.state import CloudState
 from exporter.domain.tracked import HEARTBEAT_PERIOD, TOLERANCE, goes_on, left_events
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.tracker import Tracker
 from exporter.store.rows import end_row, live_row, lookup_row, state_of, times_row
 from tests.domain.histories import FIRST, HEARTBEAT, STEPS, Entry
 from tests.domain.records import EVACUATION, LIVE

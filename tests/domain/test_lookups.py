@@ -21,8 +21,9 @@ from exporter.domain.lookups import (
 )
 from exporter.domain.migration import Migration
 from exporter.domain.server import Action, Step
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.tracked import Doubt, Stay, Tracked, entry_of
-from exporter.domain.tracker import Snapshot, Tracker
+from exporter.domain.tracker import Tracker
 from tests.domain.records import COLD, DAY, EVACUATION, LIVE, RESIZE, Short, record, short
 
 Actions = Sequence[Action] | None

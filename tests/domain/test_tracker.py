@@ -8,7 +8,8 @@ from exporter.domain.cloud import Deletion
 from exporter.domain.events import Event
 from exporter.domain.lifecycle import MigrationType
 from exporter.domain.migration import Migration
-from exporter.domain.tracker import END_MEMORY, UNSEEN_MEMORY, Snapshot, Tracker
+from exporter.domain.snapshot import Snapshot
+from exporter.domain.tracker import END_MEMORY, UNSEEN_MEMORY, Tracker
 from tests.domain.records import (
     COLD,
     DAY,

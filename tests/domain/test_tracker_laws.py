@@ -18,8 +18,9 @@ from exporter.domain.events import Began, Corrected, Ended, Event, Left, MoveEnd
 from exporter.domain.ledger import Distribution, Ledger, Totals
 from exporter.domain.lifecycle import LIVE_STATUSES, NEVER_UPDATED_STATUSES, MigrationType, Outcome, row_of
 from exporter.domain.migration import Migration
+from exporter.domain.snapshot import SAME_MOMENT, Snapshot
 from exporter.domain.tracked import HEARTBEAT_PERIOD, TOLERANCE
-from exporter.domain.tracker import SAME_END, SAME_MOMENT, Snapshot, Tracker
+from exporter.domain.tracker import SAME_END, Tracker
 from tests.domain.histories import SPAN, Entry, History, clouds
 from tests.domain.records import LIVE, RESIZE
 

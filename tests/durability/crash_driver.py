@@ -33,7 +33,7 @@ _ROOT = Path(__file__).parents[2] / "exporter"
 
 #: Where every line is an instant of death, the first time that it is passed.
 _WATCHED = (
-    "poller.py", "store/", "domain/chronicle.py", "domain/tracker.py", "domain/ledger.py", "domain/showing.py"
+    "poller.py", "store/", "domain/chronicle.py", "domain/tracker.py", "domain/lookups.py", "domain/ledger.py", "domain/showing.py",
 )  # fmt: skip
 
 #: Bytes between two places of a file at which writing ends in the middle.

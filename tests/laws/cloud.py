@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.domain.cloud import Answer, Deletion
 from exporter.domain.migration import Migration
-from exporter.domain.tracker import Snapshot
+from exporter.domain.snapshot import Snapshot
 from tests.laws.faults import Trap
 from tests.laws.world import World
 from tests.test_poller import NOW, FakeCloud, Time

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from exporter.domain.lifecycle import DELETED, MigrationType, Phase, initial_row, passed_between, row_of
 from exporter.domain.migration import Migration
 from exporter.domain.names import LONGEST_NAME
-from exporter.domain.tracker import END_MEMORY, SAME_END, SAME_MOMENT, UNSEEN_MEMORY, Snapshot
+from exporter.domain.snapshot import SAME_MOMENT, Snapshot
+from exporter.domain.tracker import END_MEMORY, SAME_END, UNSEEN_MEMORY
 from tests.laws.cloud import Shown
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from exporter.domain.chronicle import Chronicle
+from exporter.domain.snapshot import Snapshot
 from exporter.domain.state import CloudState
 from exporter.domain.tracked import found
-from exporter.domain.tracker import END_MEMORY, UNSEEN_MEMORY, End, Snapshot
+from exporter.domain.tracker import END_MEMORY, UNSEEN_MEMORY, End
 from exporter.store.state_file import StateFile
 from tests.domain.records import DAY, LIVE, RESIZE, Step, after_empty_table, record
 from tests.laws.faults import Disk
