@@ -56,6 +56,13 @@ def test_a_record_is_stuck_only_after_its_threshold() -> None:
     assert found(record_in_time, at=100.5) == {"m": Stuck(Reason.UNDIAGNOSED, 100.0)}
 
 
+def test_a_record_that_sweeps_do_not_show_gets_no_older() -> None:
+    shown = tracked(record(RESIZE, "migrating", 0.0))
+    hidden = replace(shown, seen=90.0, unseen_since=95.0)
+    assert found(hidden, at=5000.0) == {}
+    assert found(replace(hidden, seen=101.0), at=5000.0) == {"m": Stuck(Reason.UNDIAGNOSED, 100.0)}, "it was so before"
+
+
 def test_the_threshold_runs_from_the_entry_of_the_status_not_from_creation() -> None:
     assert found(tracked(record(RESIZE, "migrating", 0.0, 950.0), since=950.0), at=1000.0) == {}
 

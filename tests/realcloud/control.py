@@ -265,6 +265,10 @@ class Control:
         """Delete records by SQL, or mark them deleted."""
         return int(self.command("delete_records", uuids=uuids, soft=soft, cell=cell))
 
+    def sql(self, statement: str, cell: str | None = None) -> int:
+        """Run a statement as an operator would in the database of each cell (or one); return how many rows it changed."""
+        return int(self.command("sql", statement=statement, cell=cell))
+
     # the public door
 
     def requests(self, reset: bool = False) -> list[Row]:

@@ -332,6 +332,33 @@ def test_hung_cell_holds_the_answer(real_cloud: RealCloud) -> None:
         real_cloud.connect(api_timeout=1.5).compute.get("/os-migrations", microversion="2.80")
 
 
+def test_sql_of_an_operator(conn: Any, real_cloud: RealCloud) -> None:
+    uuid = real_cloud.insert_record(cell="cell2")["uuid"]
+    guarded = (
+        f"UPDATE migrations SET status='error', updated_at=UTC_TIMESTAMP() WHERE uuid='{uuid}' AND status='migrating'"
+    )
+    assert [real_cloud.sql(f"-- a comment\n{guarded};") for _ in range(2)] == [1, 0]
+    (shown,) = listed(conn)
+    assert shown["status"] == "error" and shown["updated_at"] > shown["created_at"][:19]
+
+
+def test_rollback_of_an_aborted_live_migration_fails(real_cloud: RealCloud) -> None:
+    server = real_cloud.create_server()
+    hang = real_cloud.hang("pre_live_migration", server)
+    failing = real_cloud.fail("rollback_live_migration_at_source", server)
+    real_cloud.live_migrate(server)
+    real_cloud.wait_status("preparing", server)
+    real_cloud.abort(server)
+    time.sleep(1.0)  # the answer comes before the source has heard of it
+    real_cloud.remove(hang)
+    end = time.monotonic() + 30
+    while not any(rule["number"] == failing and rule["met"] for rule in real_cloud.rules()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert real_cloud.statuses(server) == LIVE[:3]
+    assert real_cloud.show_server(server)["status"] == "MIGRATING"
+
+
 def test_twin_of_a_move_between_cells(conn: Any, real_cloud: RealCloud) -> None:
     now = time.time()
     one = real_cloud.insert_record(status="post-migrating", created_at=now - 60, updated_at=now - 50, cross_cell_move=1)

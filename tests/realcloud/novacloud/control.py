@@ -226,6 +226,10 @@ class Control:
         """Delete records by SQL."""
         return self.truth_of.delete(uuids, **details)
 
+    def sql(self, statement: str, cell: str | None = None) -> int:
+        """Run a statement of an operator in the cells' databases."""
+        return self.truth_of.run(statement, cell)
+
     def stamps(self, kind: str) -> None:
         """Choose how the database keeps times: exact, truncate or round."""
         self.truth_of.stamps(kind)

@@ -33,6 +33,7 @@ STEPS = (
     "post_live_migration",
     "post_live_migration_at_source",
     "post_live_migration_at_destination",
+    "rollback_live_migration_at_source",
     "rollback_live_migration_at_destination",
 )
 

@@ -63,6 +63,8 @@ class Truth:
     def __init__(self, connections: dict[str, Any]) -> None:
         """Watch every cell's database."""
         self.connections = connections
+        for connection in connections.values():
+            connection.create_function("UTC_TIMESTAMP", 0, lambda: time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))
         self.watch()
 
     def records(
@@ -150,6 +152,10 @@ class Truth:
         else:
             statement = f"DELETE FROM migrations WHERE uuid IN ({marks})"
         return self._write(cell, statement, uuids)
+
+    def run(self, statement: str, cell: str | None = None) -> int:
+        """Run a statement that is written for MySQL in every cell's database; return how many rows it changed."""
+        return self._write(cell, statement, [])
 
     def insert_many(
         self,
