@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Set
 
 from exporter.domain.chronicle import Chronicle
-from exporter.domain.cloud import Cloud, CloudError, ErrorKind
+from exporter.domain.cloud import Cloud, CloudError, ErrorKind, Feature
 from exporter.domain.showing import cloud_view
 from exporter.domain.view import CloudView
 from exporter.questions import Heard, Questions, Settings
@@ -54,7 +54,8 @@ class Poller:
         self._chance = chance
         self._questions = Questions(settings, cloud, clock, monotonic)
         state = self._store.load(settings.name)
-        self._chronicle = Chronicle(settings.limits, settings.ignores, settings.per_host, state)
+        diagnoses = Feature.DIAGNOSIS in settings.features
+        self._chronicle = Chronicle(settings.limits, settings.ignores, settings.per_host, state, diagnoses=diagnoses)
         self.vitals = Vitals() if vitals is None else vitals
         self.vitals.begin(settings.interval, state.last_success)
         self._failures = 0

@@ -705,6 +705,7 @@ class Lasting:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.features = ALL
         self.time = Time()
         self.cloud = FakeCloud(self.time)
         self.views: list[CloudView] = []
@@ -712,7 +713,7 @@ class Lasting:
         self.poller = self._poller()
 
     def _poller(self) -> Poller:
-        settings = Settings("one", LIMITS, features=ALL, action_requests=3, sweep_interval=300.0)
+        settings = Settings("one", LIMITS, features=self.features, action_requests=3, sweep_interval=300.0)
         return Poller(
             settings, self.cloud, self.views.append, self.store, clock=self.time.clock, monotonic=self.time.monotonic
         )
@@ -765,6 +766,23 @@ def test_a_verdict_of_one_sweep_survives_a_restart(lasting: Lasting) -> None:
     lasting.restart()
     lasting.asked(after=300)
     assert [each.stuck and each.stuck.reason for each in lasting.views[-1].live] == [Reason.ORPHANED]
+
+
+def test_with_the_diagnosis_switched_off_what_it_said_is_forgotten(lasting: Lasting) -> None:
+    lasting.asked()
+    lasting.cloud.put(move("migrating", 40, 50))
+    stranded = Server("s", "REVERT_RESIZE", vm_state="resized", task_state="resize_reverting")
+    lasting.cloud.servers |= {GONE_HOME.id: GONE_HOME, stranded.id: stranded}
+    for _ in range(4):
+        lasting.asked(after=300)
+    assert [each.stuck and each.stuck.reason for each in lasting.views[-1].live] == [Reason.ORPHANED]
+    assert [each.server for each in lasting.views[-1].stranded] == [stranded]
+    for features in (ALL - DIAGNOSIS, ALL):
+        lasting.features = features
+        lasting.restart()
+        lasting.asked()
+        assert [each.stuck for each in lasting.views[-1].live] == [None], features
+        assert lasting.views[-1].stranded == (), features
 
 
 def test_what_strands_survives_a_restart(lasting: Lasting) -> None:

@@ -13,7 +13,7 @@ from exporter.domain.server import Progress, Server, Sighting
 from exporter.domain.snapshot import Snapshot
 from exporter.domain.state import UNKNOWN, CloudState
 from exporter.domain.stranded import Stranded, explained_by, find_stranded
-from exporter.domain.tracked import Tracked
+from exporter.domain.tracked import NO_VERDICT, Tracked
 from exporter.domain.tracker import Tracker
 
 Ignores = Callable[[Migration], bool]
@@ -23,12 +23,21 @@ class Chronicle:
     """What successive polls of one cloud have told.
 
     `limits` say when a record is stuck; `ignores` tells which records the operator wants left out, of counts and of what is
-    stuck; `per_host` whether ends are counted by host. What is not in its state is only shown, and lost with the process:
+    stuck; `per_host` whether ends are counted by host; `diagnoses` whether sweeps see servers and hosts. What is not in its state is only shown, and lost with the process:
     `servers` as a sweep last saw them, `progress` of live migrations under way, `recent` ends.
     """
 
-    def __init__(self, limits: Limits, ignores: Ignores, per_host: bool = False, state: CloudState = UNKNOWN) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        ignores: Ignores,
+        per_host: bool = False,
+        state: CloudState = UNKNOWN,
+        *,
+        diagnoses: bool = True,
+    ) -> None:
         self._limits = limits
+        self._diagnoses = diagnoses
         self._ignores = ignores
         self._per_host = per_host
         self.servers: Mapping[str, Server] = {}
@@ -85,9 +94,11 @@ class Chronicle:
         events = tracker.observe(snapshot, at)
         watched = self.watched()
         self._name_statuses(watched)
-        if snapshot.sighting is not None:
+        if not self._diagnoses:
+            self._forget_sightings()
+        elif snapshot.sighting is not None:
             self._take_sighting(snapshot.sighting, at)
-            watched = self.watched()
+        watched = self.watched()
         progress = _of_those(watched, {**self.progress, **snapshot.progress})
         stuck = find_stuck(watched, self._limits, at, progress)
         events += tracker.mark_stuck(sorted(stuck), at)
@@ -106,6 +117,12 @@ class Chronicle:
         known = {each.migration.server_id for each in live.values()}
         seen = {server_id: sighting.server(server_id) or self.servers.get(server_id) for server_id in known}
         self.servers = {server_id: server for server_id, server in seen.items() if server is not None}
+
+    def _forget_sightings(self) -> None:
+        """Forget what sweeps saw while the diagnosis was switched on: nothing would ever take it back."""
+        judged = [uuid for uuid, each in self.tracker.live.items() if each.verdict != NO_VERDICT]
+        self.tracker.judge(dict.fromkeys(judged, NO_VERDICT))
+        self.stranded, self.servers = {}, {}
 
     def _name_statuses(self, watched: Mapping[str, Tracked]) -> None:
         """Give each status its name before anything is kept or shown, in an order that no restart changes."""

@@ -2,7 +2,7 @@
 
 A poll sees a status only if it lasts until then. Nova notes for each action of a server when its steps began and ended, and
 the steps tell when the record changed its status. A stamp of the record that a poll saw outranks every step: it is the time
-of the change itself, while steps lie a little beside it (docs/diagnosis.md has what was measured).
+of the change itself, while steps lie a little beside it (docs/durations.md has what was measured).
 """
 
 from __future__ import annotations
