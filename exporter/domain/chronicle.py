@@ -23,8 +23,9 @@ class Chronicle:
     """What successive polls of one cloud have told.
 
     `limits` say when a record is stuck; `ignores` tells which records the operator wants left out, of counts and of what is
-    stuck; `per_host` whether ends are counted by host; `diagnoses` whether sweeps see servers and hosts. What is not in its state is only shown, and lost with the process:
-    `servers` as a sweep last saw them, `progress` of live migrations under way, `recent` ends.
+    stuck; `per_host` whether ends are counted by host; `diagnoses` whether sweeps see servers and hosts. What is not in its
+    state is only shown, and lost with the process: `servers` as a sweep last saw them, `progress` of live migrations under way,
+    `recent` ends.
     """
 
     def __init__(
