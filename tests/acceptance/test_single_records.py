@@ -315,7 +315,7 @@ def test_heartbeats_do_not_move_the_beginning_and_their_end_is_stuck(real_cloud:
     real_cloud.remove(number=beating)
     time.sleep(7.0)
     watcher.poll()
-    assert watcher.counts(STUCK, "status", "reason") == {("running", "undiagnosed"): 1}
+    assert watcher.counts(STUCK, "status", "reason") == {("running", "no_progress"): 1}
 
 
 def test_a_revert_that_is_lost_is_shown_as_reverting(real_cloud: RealCloud) -> None:
