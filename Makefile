@@ -34,8 +34,9 @@ lint: venv ## check style and types
 test: lint cloud ## run the tests; what was left out is named at the end. LONG=yes: those that take minutes, too
 	@$(BIN)/python -m pytest --cov --cov-report=term $(if $(LONG),,-m "not long")
 
-generate: venv ## write the generated pages of docs/ anew
+generate: venv ## write the generated pages of docs/ and the rules of deploy/prometheus/ anew
 	@$(BIN)/python -m exporter.metrics.docs
+	@$(BIN)/python -m tools.rules
 
 lock: ## resolve the dependencies anew and write requirements/dev.lock
 	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
