@@ -105,7 +105,9 @@ ACTIONS = {
     ],
     "server of resize": [
         Action("resize", "req-2", NOW + 4.9, ()),
-        Action("confirmResize", "req-3", NOW + 90, (ActionStep("compute_confirm_resize", NOW + 90.2, NOW + 95, ok=True),)),
+        Action(
+            "confirmResize", "req-3", NOW + 90, (ActionStep("compute_confirm_resize", NOW + 90.2, NOW + 95, ok=True),)
+        ),
     ],
 }
 

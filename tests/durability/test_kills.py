@@ -183,6 +183,7 @@ def test_what_prometheus_has_seen_of_an_exporter_that_is_killed_is_the_truth(
             play(scene, kills)
             page = scene.eye.page() or {}
             assert_soon(lambda: only(last(raw(url)), *EXACT), only(page, *EXACT))
+            eventually(lambda: left_in(page) <= left_in(last(raw(url))), 60.0)  # Prometheus looks a moment later
             seen = raw(url)
         check(scene, {each: values[-1] - values[0] for each, values in seen.items()})
     assert list(fallen(seen)) == []
