@@ -6,7 +6,6 @@ None of it may cost a poll: what fails is said to be not available, and what was
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +13,13 @@ from dataclasses import dataclass, field
 from exporter.domain.chronicle import Chronicle
 from exporter.domain.cloud import Cloud, CloudError, ErrorKind, Feature
 from exporter.domain.history import needed
-from exporter.domain.lifecycle import Actor, MigrationType
+from exporter.domain.lifecycle import MigrationType
 from exporter.domain.lookups import in_turn
 from exporter.domain.migration import Migration
 from exporter.domain.server import MOVING_STATUSES, Action, Progress, Server, Sighting
 from exporter.domain.stranded import explained_by
 from exporter.domain.tracked import Tracked
+from exporter.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ REQUESTS_OF_A_RECORD = 3
 
 #: What is asked beyond the records may take this share of the time that a poll has left.
 SHARE_OF_DEADLINE = 0.5
-
-_BY_ID = frozenset({Feature.EXACT_DURATIONS, Feature.LIVE_PROGRESS})
 
 
 @dataclass(slots=True)
@@ -72,9 +70,9 @@ class Features:
         self._refused: set[Feature] = set()
         self._without_admin: set[Feature] = set()
         self._available: dict[Feature, bool] = {}
-        self._looked_at: dict[str, float] = {}
-        self._read_at: dict[str, float] = {}
-        self._asked_at: dict[str, float] = {}
+        self._servers = Turns(SERVERS_PER_SWEEP, monotonic)
+        self._rebuilt = Turns(SERVERS_PER_SWEEP, monotonic)
+        self._progress = Turns(PROGRESS_PER_POLL, monotonic)
 
     def ask(self, chronicle: Chronicle, sweep: bool, deadline: float) -> Told:
         """Ask what there is to be asked in a poll; `sweep` tells that it asked for everything that is live.
@@ -104,8 +102,6 @@ class Features:
         """Tell whether to try a feature that asks for servers by their id."""
         if feature not in self._wanted or feature in self._refused:
             return False
-        if feature not in _BY_ID:
-            return True
         if not self._cloud.shows_servers_by_id():
             told.available[feature] = False
             self._without_admin.add(feature)
@@ -147,7 +143,7 @@ class Features:
             for server in self._cloud.servers_with_status(status, deadline)
         }
         others = self._look_at_others(live.values(), moving, deadline)
-        hosts = {host for each in live.values() if (host := _acting_host(each)) is not None}
+        hosts = {host for each in live.values() if (host := each.migration.acting_host) is not None}
         up = self._cloud.hosts_up(sorted(hosts), deadline) if hosts else {}
         explained = explained_by(chronicle.tracker.live)
         rebuilt = {each.id for each in moving.values() if each.status == "REBUILD" and each.id not in explained}
@@ -157,33 +153,15 @@ class Features:
     def _look_at_others(
         self, live: Iterable[Tracked], moving: Mapping[str, Server], deadline: float
     ) -> dict[str, Server]:
-        """Look at servers of live records that are in no moving status, those first that were looked at longest ago."""
+        """Look at servers of live records that are in no moving status."""
         wanted = {each.migration.server_id for each in live} - moving.keys()
-        turn = sorted(wanted, key=lambda server_id: (self._looked_at.get(server_id, -math.inf), server_id))
-        found: dict[str, Server] = {}
-        for server_id in turn[:SERVERS_PER_SWEEP]:
-            server = self._cloud.server(server_id, deadline)
-            self._looked_at[server_id] = self._monotonic()
-            if server is not None:
-                found[server_id] = server
-        self._looked_at = {key: when for key, when in self._looked_at.items() if key in wanted}
-        return found
+        found = {server_id: self._cloud.server(server_id, deadline) for server_id in self._servers.of(wanted)}
+        return {server_id: server for server_id, server in found.items() if server is not None}
 
     def _evacuated_of(self, rebuilt: Set[str], chronicle: Chronicle, deadline: float) -> set[str]:
-        """Return those servers in REBUILD that an evacuation put there.
-
-        Those come first of which the sweep before said so, then those that were asked for longest ago.
-        """
-        turn = sorted(
-            rebuilt, key=lambda each: (each not in chronicle.stranded, self._asked_at.get(each, -math.inf), each)
-        )
-        found: set[str] = set()
-        for server_id in turn[:SERVERS_PER_SWEEP]:
-            if self._is_evacuated(server_id, deadline):
-                found.add(server_id)
-            self._asked_at[server_id] = self._monotonic()
-        self._asked_at = {key: when for key, when in self._asked_at.items() if key in rebuilt}
-        return found
+        """Return those servers in REBUILD that an evacuation put there; those come first of which that was said before."""
+        turn = self._rebuilt.of(rebuilt, first=chronicle.stranded)
+        return {server_id for server_id in turn if self._is_evacuated(server_id, deadline)}
 
     def _is_evacuated(self, server_id: str, deadline: float) -> bool:
         """Tell whether it was an evacuation that rebuilds a server, and not a rebuild in place: by its newest action.
@@ -220,23 +198,15 @@ class Features:
 
     # What live migrations have moved
 
-    def _read_progress(self, running: Sequence[Migration], told: Told, deadline: float) -> None:
-        """Read what running live migrations have moved, those first that were read longest ago."""
-        turn = sorted(running, key=lambda each: (self._read_at.get(each.uuid, -math.inf), each.uuid))
-        for migration in turn[:PROGRESS_PER_POLL]:
-            moved = self._cloud.progress(migration.server_id, deadline) or {}
-            self._read_at[migration.uuid] = self._monotonic()
-            if migration.uuid in moved:
-                told.progress[migration.uuid] = moved[migration.uuid]
-        self._read_at = {each.uuid: when for each in running if (when := self._read_at.get(each.uuid)) is not None}
+    def _read_progress(self, running: Mapping[str, Migration], told: Told, deadline: float) -> None:
+        """Read what running live migrations have moved."""
+        for uuid in self._progress.of(running):
+            moved = self._cloud.progress(running[uuid].server_id, deadline) or {}
+            if uuid in moved:
+                told.progress[uuid] = moved[uuid]
 
 
-def _running(chronicle: Chronicle) -> list[Migration]:
-    """Return the running live migrations, of which alone Nova shows what they have moved."""
-    return [each.migration for each in chronicle.watched().values() if each.migration.status == "running"]
-
-
-def _acting_host(tracked: Tracked) -> str | None:
-    """Return the host that must act next for a record."""
-    migration = tracked.migration
-    return {Actor.SOURCE: migration.source_host, Actor.DEST: migration.dest_host}.get(migration.row.actor)
+def _running(chronicle: Chronicle) -> dict[str, Migration]:
+    """Return the running live migrations, of which alone Nova shows what they have moved, by uuid."""
+    live = {uuid: each.migration for uuid, each in chronicle.watched().items()}
+    return {uuid: migration for uuid, migration in live.items() if migration.status == "running"}

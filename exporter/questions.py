@@ -13,9 +13,9 @@ from exporter.domain.diagnosis import Limits
 from exporter.domain.lifecycle import LIVE_STATUSES, NEVER_UPDATED_STATUSES, Phase
 from exporter.domain.migration import Migration
 from exporter.domain.snapshot import Snapshot
-from exporter.domain.tracked import Tracked
 from exporter.domain.tracker import Tracker
 from exporter.features import Features, Told
+from exporter.turns import Turns
 
 #: Records that vanished are looked for one by one; at most so many in a sweep, since a cell that is down hides them all.
 LOOKUPS_PER_SWEEP = 50
@@ -116,7 +116,7 @@ class Questions:
         self._clock = clock
         self._monotonic = monotonic
         self._features = Features(settings.name, settings.features, settings.action_requests, cloud, monotonic)
-        self._last_lookup: dict[str, float] = {}
+        self._missing = Turns(LOOKUPS_PER_SWEEP, monotonic)
         self._next_sweep = self._next_deep = -math.inf
 
     def ask(self, chronicle: Chronicle, failed: bool, deadline: float) -> Heard:
@@ -179,25 +179,17 @@ class Questions:
 
     def _look_for_missing(self, tracker: Tracker, heard: Heard, deadline: float) -> None:
         """Look for live records that a complete sweep does not show: by their server, then for proof of its deletion."""
-        missing = sorted(
-            tracker.missing(heard.migrations()),
-            key=lambda each: (self._last_lookup.get(each.migration.uuid, -math.inf), each.migration.uuid),
-        )
+        missing = {each.migration.uuid: each.migration for each in tracker.missing(heard.migrations())}
         with self._timed(heard, "lookups"):
-            for tracked in missing[:LOOKUPS_PER_SWEEP]:
-                self._look_for(tracked, heard, deadline)
-        self._last_lookup = {
-            each.migration.uuid: self._last_lookup.get(each.migration.uuid, -math.inf) for each in missing
-        }
+            for uuid in self._missing.of(missing):
+                self._look_for(missing[uuid], heard, deadline)
 
-    def _look_for(self, tracked: Tracked, heard: Heard, deadline: float) -> None:
-        migration = tracked.migration
+    def _look_for(self, migration: Migration, heard: Heard, deadline: float) -> None:
         answer = heard.hear(self._cloud.of_server(migration.server_id, deadline), self._clock())
         if not any(found.uuid == migration.uuid for found in answer.migrations):
             deletion = self._cloud.deletion_of(migration.server_id, deadline)
             if deletion is not None:
                 heard.deletions[migration.server_id] = deletion
-        self._last_lookup[migration.uuid] = self._monotonic()
 
     @contextmanager
     def _timed(self, heard: Heard, step: str) -> Iterator[None]:

@@ -93,13 +93,12 @@ class Chronicle:
         tracker = self.tracker
         tracker.touched.clear()
         events = tracker.observe(snapshot, at)
-        watched = self.watched()
-        self._name_statuses(watched)
         if not self._diagnoses:
             self._forget_sightings()
         elif snapshot.sighting is not None:
             self._take_sighting(snapshot.sighting, at)
         watched = self.watched()
+        self._name_statuses(watched)
         progress = _of_those(watched, {**self.progress, **snapshot.progress})
         stuck = find_stuck(watched, self._limits, at, progress)
         events += tracker.mark_stuck(sorted(stuck), at)

@@ -125,18 +125,19 @@ def _agrees(migration: Migration, server: Server) -> bool | None:
     return server.task_state in row.task_states
 
 
+_DOWN: Mapping[Actor, Reason] = {Actor.SOURCE: Reason.SOURCE_DOWN, Actor.DEST: Reason.DEST_DOWN}
+
+
 def _acting_host(tracked: Tracked, sighting: Sighting) -> tuple[Reason | None, bool | None]:
     """Return the fault there is if the host that must act next is down, and whether it is up; None for not known.
 
     The host that an evacuation leaves is down by its nature, and is never the one to act. A dead record that Nova used again
     keeps the source of its first move (nova/conductor/tasks/migrate.py, `_preallocate_migration`).
     """
-    migration = tracked.migration
-    reason, host = {
-        Actor.SOURCE: (Reason.SOURCE_DOWN, migration.source_host if tracked.created_proven else None),
-        Actor.DEST: (Reason.DEST_DOWN, migration.dest_host),
-    }.get(migration.row.actor, (None, None))
-    return reason, None if host is None else sighting.hosts_up.get(host)
+    host, actor = tracked.migration.acting_host, tracked.migration.row.actor
+    if host is None or (actor is Actor.SOURCE and not tracked.created_proven):
+        return _DOWN.get(actor), None
+    return _DOWN.get(actor), sighting.hosts_up.get(host)
 
 
 _NO_AGE = (-math.inf, -math.inf)

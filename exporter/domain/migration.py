@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.domain.lifecycle import MigrationType, Row, row_of
+from exporter.domain.lifecycle import Actor, MigrationType, Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,8 @@ class Migration:
     def row(self) -> Row:
         """Return the row of the lifecycle table for this record's status."""
         return row_of(self.migration_type, self.status)
+
+    @property
+    def acting_host(self) -> str | None:
+        """Return the host that must act next, where it is one's turn and Nova tells which."""
+        return {Actor.SOURCE: self.source_host, Actor.DEST: self.dest_host}.get(self.row.actor)
