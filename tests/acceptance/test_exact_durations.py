@@ -157,19 +157,18 @@ def watched_moves(cloud: RealCloud, seed: int) -> tuple[list[Measured], float]:
     play(cloud, watcher, [*cold_moves(cloud, chance, copies), *live_moves(cloud, chance), *evacuations(cloud, chance)])
     told = cloud.truth()
     kinds = {each["uuid"]: each["migration_type"] for each in told["records"]}
-    live = {each["uuid"] for each in told["records"] if row_of(kind_of(each), each["status"]).live}
+    lengths = true_lengths(told)
+    live = still_live(told)
     seen = {each.migration.uuid: each.durations for each in watcher.view.recent}
     measured: list[Measured] = []
-    for uuid, lengths in true_lengths(told).items():
-        if uuid not in live - deleted(told):
-            assert seen[uuid].keys() == lengths.keys(), f"{kinds[uuid]}: observed {seen[uuid]}, true {lengths}"
-            measured += [
-                Measured(kinds[uuid], status, seen[uuid][status] or 0.0, lengths[status]) for status in lengths
-            ]
+    for uuid, true in lengths.items():
+        if uuid not in live:
+            assert seen[uuid].keys() == true.keys(), f"{kinds[uuid]}: observed {seen[uuid]}, true {true}"
+            assert None not in seen[uuid].values(), f"{kinds[uuid]}: {seen[uuid]}"
+            measured += [Measured(kinds[uuid], status, seen[uuid][status] or 0.0, true[status]) for status in true]
     assert watcher.counts("openstack_migration_statuses_unobserved_total", "migration_type", "status") == Counter()
     observed = watcher.counts("openstack_migration_status_duration_seconds_count", "migration_type", "status")
-    of_live = len(live - deleted(told)) and sum(len(true_lengths(told)[uuid]) for uuid in live - deleted(told))
-    assert sum(observed.values()) == len(measured) + of_live, "each status once"
+    assert sum(observed.values()) == sum(map(len, lengths.values())), "each status once"
     lag = lag_of(told, copies)
     print(*report(measured), f"lag {lag:.3f} s", sep="\n")
     print(watcher.counts("openstack_migration_api_requests_total", "operation"))
@@ -187,9 +186,10 @@ def lag_of(told: Mapping[str, Any], copies: Mapping[str, float]) -> float:
     return max(0.0, later[int(len(later) * 0.9)] - USUAL_LAG)
 
 
-def deleted(told: Mapping[str, Any]) -> set[str]:
-    """Return the records whose server was deleted."""
-    return {each["uuid"] for each in told["records"] if each["deleted"]}
+def still_live(told: Mapping[str, Any]) -> set[str]:
+    """Return the records that have not ended, and whose server is there."""
+    records = [each for each in told["records"] if not each["deleted"]]
+    return {each["uuid"] for each in records if row_of(kind_of(each), each["status"]).live}
 
 
 def report(measured: list[Measured]) -> Iterator[str]:
