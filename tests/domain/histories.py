@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from exporter.domain.lifecycle import DELETED, MigrationType, row_of
+from exporter.domain.lifecycle import DELETED, MigrationType, Phase, row_of
 from exporter.domain.migration import Migration
 from exporter.domain.tracker import SAME_END
 from tests.domain.records import COLD, EVACUATION, LIVE, RESIZE
@@ -56,6 +56,22 @@ class Entry:
 
     status: str
     at: float
+
+
+def times_left(kind: MigrationType, later: Sequence[Entry]) -> Iterator[float]:
+    """Yield the times at which a status may be said to have been left, by what was entered after it.
+
+    What follows unseen counts to the status before it where Nova may skip it, or the table does not know it. Of ends less than
+    two seconds apart each is right, and `failed` is taken to follow `error` at once, as it nearly always does
+    (exporter/domain/lifecycle.py, `_may_follow_an_end`).
+    """
+    for place, entry in enumerate(later):
+        row = row_of(kind, entry.status)
+        yield entry.at
+        if not row.live:
+            yield from (each.at for each in later[place:] if each.at - entry.at < SAME_END or each.status == "failed")
+        if not (row.optional or row.phase is Phase.UNKNOWN):
+            return
 
 
 @dataclass(frozen=True)
@@ -110,24 +126,13 @@ class History:
         return Migration(self.uuid, self.kind, entry.status, f"server of {self.uuid}", self.created, updated)
 
     def true_stays(self) -> dict[str, set[float]]:
-        """Return the true time in each status that was left; an optional status may count to the one before it.
-
-        Of two ends less than two seconds apart either is right.
-        """
-        stays: dict[str, set[float]] = {}
-        for place, (entry, later) in enumerate(zip(self.entries, self.entries[1:], strict=False)):
-            same = [other for other in self.entries[place + 1 :] if other.at - later.at < SAME_END]
-            either = same if not row_of(self.kind, later.status).live else [later]
-            stays[entry.status] = {other.at - entry.at for other in either}
-        if "running (post-copy)" in stays:
-            first = min(stays["running"])
-            stays["running"] |= {first + later for later in stays["running (post-copy)"]}
-        if self.deleted is not None:
-            last = [entry for entry in self.entries if entry.at < self.deleted][-1]
-            stays[last.status] = stays.get(last.status, set()) | {self.deleted - last.at}
-            if last.status == "running (post-copy)":
-                stays["running"] |= {self.deleted - entry.at for entry in self.entries if entry.status == "running"}
-        return stays
+        """Return the true time in each status that was left, by each time at which it may be said to have been left."""
+        lived = [entry for entry in self.entries if self.deleted is None or entry.at < self.deleted]
+        ends = [*lived, *([] if self.deleted is None else [Entry(DELETED, self.deleted)])]
+        return {
+            entry.status: {at - entry.at for at in times_left(self.kind, ends[place:])}
+            for place, entry in enumerate(lived, start=1)
+        }
 
     def ends(self) -> set[str]:
         """Return the statuses under which this record may be counted as ended."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from exporter.domain.cloud import Deletion
-from exporter.domain.lifecycle import DELETED, MigrationType, Phase, row_of
+from exporter.domain.lifecycle import DELETED, MigrationType, row_of
 from exporter.domain.migration import Migration
-from exporter.domain.tracker import SAME_END
-from tests.domain.histories import FIRST, HEARTBEAT, STEPS, Entry
+from tests.domain.histories import FIRST, HEARTBEAT, STEPS, Entry, times_left
 from tests.domain.records import COLD, HOUR, LIVE, RESIZE
 
 CELLS = ("east", "west")
@@ -96,31 +95,19 @@ class Record:
         )
 
     def stays(self, deleted: float | None) -> dict[str, set[float]]:
-        """Return the true time in each status that was left.
+        """Return the true time in each status that was left, by each time at which it may be said to have been left.
 
-        What follows unseen counts to the status before it where Nova may skip it, or the table does not know it. Of ends less
-        than two seconds apart each is right, and `failed` is taken to follow `error` at once, as it nearly always does
-        (exporter/domain/lifecycle.py, `_may_follow_an_end`). A record that was last
-        seen in the first status when its server was deleted was in it all the while, whoever used it again.
+        A record that was last seen in the first status when its server was deleted was in it all the while, whoever used it
+        again.
         """
         ends = [*self.entries, *([] if deleted is None else [Entry(DELETED, deleted)])]
-        stays = {entry.status: {at - entry.at for at in self._left_at(ends[i + 1 :])} for i, entry in enumerate(ends)}
+        stays = {
+            entry.status: {at - entry.at for at in times_left(self.kind, ends[i + 1 :])} for i, entry in enumerate(ends)
+        }
         if deleted is not None:
-            left = [deleted, *self._left_at(ends[1:])]
+            left = [deleted, *times_left(self.kind, ends[1:])]
             stays[self.entries[0].status] |= {at - since for at in left for since in self.dead_since}
         return stays
-
-    def _left_at(self, later: Sequence[Entry]) -> Iterator[float]:
-        """Yield the times at which a status may be said to have been left, by what came later."""
-        for place, entry in enumerate(later):
-            row = row_of(self.kind, entry.status)
-            yield entry.at
-            if not row.live:
-                yield from (
-                    each.at for each in later[place:] if each.at - entry.at < SAME_END or each.status == "failed"
-                )
-            if not (row.optional or row.phase is Phase.UNKNOWN):
-                return
 
 
 @dataclass
