@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import yaml
 from exporter.domain.lifecycle import LIVE_ROWS, MigrationType, Reason, reasons_of, row_of
 from exporter.metrics.catalogue import Kind
 from exporter.metrics.exposition import FAMILIES
+from tests.programs import Release, program
 from tools.rules.__main__ import DASHBOARDS, KUBERNETES, PLAIN, RUNBOOKS, files, main
 
 ROOT = Path(__file__).parent.parent.parent
@@ -233,30 +233,32 @@ def test_an_alert_has_cases_for_two_replicas_missing_data_and_a_restart(name: st
     assert "restart" in names or "new target" in names
 
 
-def promtool(*arguments: str) -> str:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is missing: install the Debian package prometheus")
-    found = subprocess.run([program, *arguments], capture_output=True, check=False, timeout=600, text=True)
+def promtool(*arguments: str, release: Release) -> str:
+    found = subprocess.run(
+        [program("promtool", release), *arguments], capture_output=True, check=False, timeout=600, text=True
+    )
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
 
 
 @pytest.mark.system
-def test_promtool_finds_no_fault() -> None:
-    said = promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES / PLAIN))
+@pytest.mark.parametrize("release", Release)
+def test_promtool_finds_no_fault(release: Release) -> None:
+    said = promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES / PLAIN), release=release)
     assert f"{len(ALERTS) + len(RECORDS)} rules found" in said
 
 
 @pytest.mark.system
-def test_what_annotations_ask_for_is_promql(tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", Release)
+def test_what_annotations_ask_for_is_promql(release: Release, tmp_path: Path) -> None:
     asked = {query.replace("%q", '"x"') for alert in ALERTS.values() for query in queries(alert)}
     rules = [{"record": f"asked{number}", "expr": query} for number, query in enumerate(sorted(asked))]
     (tmp_path / "asked.yml").write_text(yaml.safe_dump({"groups": [{"name": "asked", "rules": rules}]}))
-    promtool("check", "rules", str(tmp_path / "asked.yml"))
+    promtool("check", "rules", str(tmp_path / "asked.yml"), release=release)
 
 
 @pytest.mark.system
+@pytest.mark.parametrize("release", Release)
 @pytest.mark.parametrize("name", ALERTS)
-def test_the_cases_of_an_alert_hold(name: str) -> None:
-    promtool("test", "rules", str(Path(__file__).parent / f"{name}.yml"))
+def test_the_cases_of_an_alert_hold(name: str, release: Release) -> None:
+    promtool("test", "rules", str(Path(__file__).parent / f"{name}.yml"), release=release)

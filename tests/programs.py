@@ -1,0 +1,28 @@
+"""The programs of Prometheus that tests run: the system's, and those of Prometheus 3 beside it."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+_BESIDE = Path(__file__).parent.parent / ".envs/prometheus3/usr/bin"
+
+
+class Release(StrEnum):
+    """The Prometheus that the system's package brings (2.42 on Debian 12), and Prometheus 3."""
+
+    SYSTEM = "system"
+    THREE = "3"
+
+
+def program(name: str, release: Release = Release.SYSTEM) -> str:
+    """Return the path of a program; the test is skipped, and says what to install, where it is missing."""
+    beside = release is Release.THREE
+    found = shutil.which(name, path=str(_BESIDE)) if beside else shutil.which(name)
+    if found is None:
+        cure = "`.ci/prometheus3` brings it, on Debian" if beside else "Debian's package `prometheus`"
+        pytest.skip(f"needs {name} of Prometheus{' 3' if beside else ''}: {cure}")
+    return found
