@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import platform
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from exporter import __version__, logs
 from exporter.config import CloudConfiguration, Configuration, ConfigurationError, load
@@ -19,12 +21,16 @@ from exporter.demo.cloud import SimulatedCloud
 from exporter.domain.cloud import Feature
 from exporter.domain.diagnosis import Limits
 from exporter.domain.view import Process
+from exporter.filters import Filters, WrongFilterError, read_filters
 from exporter.flags import parse
+from exporter.listing import silent_clouds, something_is_stuck, table
 from exporter.metrics.exposition import Exposition
 from exporter.pages import ViewPages
 from exporter.poller import Poller
 from exporter.questions import Settings
 from exporter.reload import Reload
+from exporter.remote import RemoteError, ask
+from exporter.report import report
 from exporter.source.connect import Connect, connect_named, connect_to, require_known
 from exporter.source.errors import ConnectConfigError
 from exporter.source.nova import NovaCloud
@@ -40,7 +46,7 @@ from exporter.web.server import ListenError, WebServer, WrongAddressError
 
 log = logging.getLogger("exporter")
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, STUCK = 0, 1, 2, 3
 
 #: Everything must have stopped within this many seconds of a signal.
 STOP_WITHIN = 4.0
@@ -59,10 +65,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     except (ConfigurationError, ConnectConfigError, WebConfigError) as error:
         print(f"openstack-migration-exporter: wrong configuration:\n{error}", file=sys.stderr)
         return WRONG_USAGE
-    except WrongAddressError as error:
+    except (WrongAddressError, WrongFilterError) as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return WRONG_USAGE
-    except (ListenError, StateError) as error:
+    except (ListenError, StateError, RemoteError) as error:
         print(f"openstack-migration-exporter: {error}", file=sys.stderr)
         return FAILED
 
@@ -81,6 +87,44 @@ def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     page, _ = Exposition(board.view).page("")
     sys.stdout.write(page.decode())
     return DONE if complete else FAILED
+
+
+def _list(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    asked = [(name, value) for name, _, value in (each.partition("=") for each in options.filters)]
+    filters = read_filters(asked)
+    found = ask(options.exporter_url, asked) if options.exporter_url else _look(options, environ, filters)
+    if options.output == "json":
+        print(json.dumps(found, indent=2))
+    else:
+        colours = sys.stdout.isatty() and not environ.get("NO_COLOR")  # https://no-color.org
+        sys.stdout.write(table(found, time.time(), colours=colours))
+    silent = silent_clouds(found)
+    for sentence in silent:
+        print(f"openstack-migration-exporter: {sentence}", file=sys.stderr)
+    return STUCK if something_is_stuck(found) else FAILED if silent else DONE
+
+
+def _look(options: argparse.Namespace, environ: Mapping[str, str], filters: Filters) -> Mapping[str, Any]:
+    """Return what the clouds themselves show; where something is live, by as many sweeps as a reason needs."""
+    board = Board(lambda: _process(environ, MemoryStore()))
+    configured = load(options.config, environ).clouds
+    plans = [_plan(each, _connect_configured(each), board, MemoryStore(), _for_a_look) for each in configured]
+    watch = Watch(plans)
+    watch.poll_once()
+    for _ in range(_MORE_LOOKS if any(cloud.live for cloud in board.view().clouds) else 0):
+        time.sleep(_BETWEEN_LOOKS)
+        watch.poll_once()
+    board.arrange(watch.clouds)
+    return dict(json.loads(report(board.view(), filters)[0]))
+
+
+#: The first sweep finds the records, two more must agree about their servers. Between them some seconds: a race is over by then.
+_MORE_LOOKS, _BETWEEN_LOOKS = 2, 2.0
+
+
+def _for_a_look(settings: Settings) -> Settings:
+    """Return settings by which every poll is a sweep, and nothing is asked about what is over."""
+    return replace(settings, sweep_interval=0.0, features=settings.features - {Feature.EXACT_DURATIONS})
 
 
 def _check(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -199,10 +243,16 @@ def _plans(
     return [_plan(each, connect(each), board, store) for each in configuration.clouds]
 
 
-def _plan(configuration: CloudConfiguration, connect: Connect, board: Board, store: Store) -> Plan:
+def _plan(
+    configuration: CloudConfiguration,
+    connect: Connect,
+    board: Board,
+    store: Store,
+    adapt: Callable[[Settings], Settings] = lambda settings: settings,
+) -> Plan:
     def build(vitals: Vitals | None) -> Poller:
         cloud = NovaCloud(connect, timeout=configuration.poll.timeout)
-        return Poller(_settings(configuration), cloud, board.publish, store, vitals)
+        return Poller(adapt(_settings(configuration)), cloud, board.publish, store, vitals)
 
     return Plan(configuration.name, configuration, build)
 
@@ -259,5 +309,6 @@ _RUN: dict[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {
     "serve": _serve,
     "once": _once,
     "check": _check,
+    "list": _list,
     "demo": _demo,
 }

@@ -14,6 +14,7 @@ _COMMANDS = {
     "serve": "poll the clouds and serve their metrics (the default)",
     "once": "poll every cloud once, print the metrics, exit",
     "check": "check the configuration and what each cloud allows; print what is missing",
+    "list": "print the live and stuck migrations; exits with 3 when something is stuck",
     "demo": "serve the metrics of a simulated cloud inside this process; needs neither OpenStack nor configuration",
 }
 
@@ -46,6 +47,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         dest="state",
         metavar="FILE",
         help="where counters survive; default: state.db in $STATE_DIRECTORY",
+    )
+    add(
+        "--exporter.url",
+        dest="exporter_url",
+        metavar="URL",
+        help="list: ask a running exporter; without it, the clouds themselves",
+    )
+    add("--format", dest="output", default="table", choices=["table", "json"], help="list: default: %(default)s")
+    add(
+        "--filter",
+        dest="filters",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="list: as the JSON's, for example stuck=true; may be repeated",
     )
     add("--log.level", dest="level", default="info", choices=["debug", "info", "warn", "error"])
     add("--log.format", dest="format", default="logfmt", choices=["logfmt", "json"])
