@@ -163,9 +163,17 @@ def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 _DEMO_HINT = """
 A simulated cloud moves its servers now; statuses last seconds, and whatever lasts longer than 20 s counts as stuck.
-  page     {url}/
-  metrics  {url}{path}
-Within a minute there are live, stuck and ended moves of all four types. Stop with Ctrl-C.
+  page     {url}/                     what is live and stuck, and what to do about it
+  metrics  {url}{path}              what Prometheus scrapes
+  JSON     {url}/api/v1/migrations    the same for programs; as a table:
+           openstack-migration-exporter list --exporter.url {url}
+
+What happens in the next three minutes:
+  at once  moves of all four types begin and end; a dead host is evacuated, a resize is never confirmed
+  0:20     compute-6 dies: a cold migration, a live migration and a resize that need it are stuck
+  0:30     compute-10 is drained: eight servers leave it by live migration, one after the other
+  1:00     there are live, stuck and ended moves of all four types; each stuck one says why
+Stop with Ctrl-C.
 """
 
 

@@ -15,6 +15,7 @@ class Ending(Enum):
     DELETED_MIGRATING = "deleted while migrating"
     DELETED_FINISHED = "deleted in VERIFY_RESIZE"
     STUCK_SCHEDULING = "the cast to the destination was lost"
+    STUCK_COPYING = "the source died"
     STUCK_FINISHING = "the destination died"
     UNCONFIRMED = "nobody ever confirms"
     ORPHANED = "the source was restarted while it copied the disk"
@@ -25,7 +26,7 @@ class Ending(Enum):
     PRE_FAILED = "error, then failed"
     CANCELLED = "cancelled"
     STUCK_ACCEPTED = "the conductor died"
-    STUCK_RUNNING = "the source died"
+    STUCK_RUNNING = "the source died while it ran"
     REBUILD_FAILED = "the rebuild failed"
     STUCK_REBUILDING = "the destination died in the rebuild"
     STRANDED_REBUILDING = "the destination died in the rebuild, and the source came back"
@@ -34,7 +35,7 @@ class Ending(Enum):
 # Those that leave a record or a server as it is for ever.
 STUCK = frozenset(
     {
-        Ending.STUCK_SCHEDULING, Ending.STUCK_FINISHING, Ending.UNCONFIRMED, Ending.ORPHANED,
+        Ending.STUCK_SCHEDULING, Ending.STUCK_COPYING, Ending.STUCK_FINISHING, Ending.UNCONFIRMED, Ending.ORPHANED,
         Ending.STRANDED_REVERTING, Ending.STUCK_ACCEPTED, Ending.STUCK_RUNNING, Ending.STUCK_REBUILDING,
         Ending.STRANDED_REBUILDING,
     }

@@ -90,6 +90,10 @@ def _delete_migrating(script: Script, move: str) -> None:
     script.finish(move, "compute_resize_instance", "Instance could not be found.")
 
 
+def _stay(_script: Script, _move: str) -> None:
+    """Copy for ever: who copies has died."""
+
+
 def _restart(script: Script, _move: str) -> None:
     # manager.py _init_instance: the guest runs again where it was, and nobody looks at the record.
     script.wait(4, 6)
@@ -99,6 +103,7 @@ def _restart(script: Script, _move: str) -> None:
 _BREAKS: dict[Ending, Callable[[Script, str], None]] = {
     Ending.DISK_ERROR: _fail,
     Ending.DELETED_MIGRATING: _delete_migrating,
+    Ending.STUCK_COPYING: _stay,
     Ending.ORPHANED: _restart,
 }
 

@@ -2,12 +2,12 @@
 
 All is a function of seed and begin. The first half minute is a cast in a fixed order, so that whoever looks after a
 minute sees live, stuck and ended moves of all four types; only the cast has moves and servers that stay as they are for
-ever.
+ever. Then, every three minutes, a host is drained: all its servers leave it by live migration, one after the other.
 """
 
 import heapq
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 from exporter.demo.beats import Beat, Script, Verb
@@ -21,6 +21,10 @@ FLAKY_HOST = "compute-5"  # dies and comes back, for ever
 _FLAKY_PERIOD, _FLAKY_DOWN_FOR = 60.0, 35.0
 LOST_HOST = "compute-7"  # was dead before the story begins
 RESTARTED_HOST = "compute-8"  # its nova-compute is killed and started again in the midst of a move
+DRAINED_HOST = "compute-10"  # is emptied for maintenance, and filled again
+DRAIN_EVERY, DRAIN_AT = 180.0, 30.0
+_DRAINED_SERVERS = 8
+_DRAINS_TAKE = 150.0  # at most, so that the host is open again before the next one
 _SOUND_HOSTS = ("compute-1", "compute-2", "compute-3", "compute-4")
 _LIVE_SOURCES = _SOUND_HOSTS[:2]
 _LONGEST_QUEUE = 20.0
@@ -30,6 +34,7 @@ Role = tuple[str, Ending]
 CAST: tuple[Role, ...] = (
     ("resize", Ending.STUCK_FINISHING),
     ("live-migration", Ending.STUCK_RUNNING),
+    ("migration", Ending.STUCK_COPYING),
     ("evacuation", Ending.STUCK_REBUILDING),
     ("evacuation", Ending.STRANDED_REBUILDING),
     ("live-migration", Ending.STUCK_ACCEPTED),
@@ -53,6 +58,7 @@ CAST: tuple[Role, ...] = (
 )
 _SOURCES = {
     Ending.STUCK_RUNNING: DOOMED_HOST,
+    Ending.STUCK_COPYING: DOOMED_HOST,
     Ending.STUCK_REBUILDING: LOST_HOST,
     Ending.ORPHANED: RESTARTED_HOST,
 }
@@ -73,11 +79,12 @@ _LATER: tuple[Role, ...] = (
 
 def story(seed: int, begin: float) -> Iterator[Beat]:
     """Yield the beats in the order of time, without end; `begin` in epoch seconds."""
-    return heapq.merge(_hosts(begin), _moves(random.Random(seed), begin), key=lambda beat: beat.at)
+    moves, drains = _in_order(_moves(random.Random(seed), begin)), _in_order(_drains(random.Random(seed + 1), begin))
+    return heapq.merge(_hosts(begin), moves, drains, key=lambda beat: beat.at)
 
 
 def _hosts(begin: float) -> Iterator[Beat]:
-    for host in (*_SOUND_HOSTS, FLAKY_HOST, DOOMED_HOST, LOST_HOST, RESTARTED_HOST, FULL_HOST):
+    for host in (*_SOUND_HOSTS, FLAKY_HOST, DOOMED_HOST, LOST_HOST, RESTARTED_HOST, FULL_HOST, DRAINED_HOST):
         yield Beat(begin, Verb.SERVICE, host, {"up": host != LOST_HOST})
     yield Beat(begin, Verb.SERVICE, FLAKY_HOST, {"up": False})
     yield Beat(begin + DOOM, Verb.SERVICE, DOOMED_HOST, {"up": False})
@@ -88,19 +95,45 @@ def _hosts(begin: float) -> Iterator[Beat]:
         yield Beat(start + _FLAKY_DOWN_FOR, Verb.SERVICE, FLAKY_HOST, {"up": True})
 
 
-def _moves(chance: random.Random, begin: float) -> Iterator[Beat]:
-    """Start a move every few seconds; hold the beats of those under way until their time."""
-    plot = _Plot(chance, begin)
+def _in_order(moves: Iterable[tuple[float, list[Beat]]]) -> Iterator[Beat]:
+    """Yield the beats of all moves in the order of time; a move comes with when it begins, and has no beat before that."""
     waiting: list[tuple[float, int, Beat]] = []
     order = count()
+    for begin, beats in moves:
+        while waiting and waiting[0][0] <= begin:
+            yield heapq.heappop(waiting)[2]
+        for beat in beats:
+            heapq.heappush(waiting, (beat.at, next(order), beat))
+
+
+def _moves(chance: random.Random, begin: float) -> Iterator[tuple[float, list[Beat]]]:
+    """Start a move every few seconds."""
+    plot = _Plot(chance, begin)
     at = begin
     for number in count():
         at += 1.5 if number < len(CAST) else chance.uniform(2, 4)
-        while waiting and waiting[0][0] <= at:
-            yield heapq.heappop(waiting)[2]
         role = CAST[number] if number < len(CAST) else chance.choice(_LATER)
-        for beat in plot.move(number, at, role):
-            heapq.heappush(waiting, (beat.at, next(order), beat))
+        yield at, plot.move(number, at, role)
+
+
+def _drains(chance: random.Random, begin: float) -> Iterator[tuple[float, list[Beat]]]:
+    """Empty a host, and open it again in time for the next drain."""
+    for drain in count():
+        at = free_at = begin + DRAIN_AT + drain * DRAIN_EVERY
+        yield at - 1, [Beat(at - 1, Verb.SERVICE, DRAINED_HOST, {"disabled": True, "disabled_reason": "maintenance"})]
+        opened = {"disabled": False, "disabled_reason": None}
+        yield at - 1, [Beat(at + _DRAINS_TAKE, Verb.SERVICE, DRAINED_HOST, opened)]
+        for place in range(_DRAINED_SERVERS):
+            asked = at + 0.3 * place
+            script = Script(_number(drain, place), asked, chance, DRAINED_HOST, chance.choice(_SOUND_HOSTS))
+            free_at = live(script, Ending.COMPLETED, free_at, asked)
+            script.purge(RETENTION)
+            yield asked, script.beats
+
+
+def _number(drain: int, place: int) -> int:
+    """Return the number of a server that is drained; those of the other moves are below."""
+    return 90_000 + drain * _DRAINED_SERVERS + place
 
 
 class _Plot:

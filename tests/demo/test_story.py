@@ -10,7 +10,17 @@ import pytest
 from exporter.demo.beats import Beat, Verb, play
 from exporter.demo.nova import Nova
 from exporter.demo.records import MigrationRow, ServerRow
-from exporter.demo.story import DOOM, DOOMED_HOST, FLAKY_HOST, RESTARTED_HOST, RETENTION, story
+from exporter.demo.story import (
+    DOOM,
+    DOOMED_HOST,
+    DRAIN_AT,
+    DRAIN_EVERY,
+    DRAINED_HOST,
+    FLAKY_HOST,
+    RESTARTED_HOST,
+    RETENTION,
+    story,
+)
 from exporter.domain.server import MOVING_STATUSES
 
 BEGIN = 1_800_000_000.0
@@ -83,7 +93,13 @@ def test_the_dead_host_leaves_its_moves_as_they_were(seed: int) -> None:
     (host,) = [service for service in nova.services() if service.host == DOOMED_HOST]
     assert not host.up
     left = [row for row in nova.migrations() if DOOMED_HOST in (row.source_compute, row.dest_compute)]
-    assert sorted(row.status for row in left) == ["completed", "post-migrating", "pre-migrating", "running"]
+    assert sorted(row.status for row in left) == [
+        "completed",
+        "migrating",
+        "post-migrating",
+        "pre-migrating",
+        "running",
+    ]
     assert all((row.updated_at or 0) <= BEGIN + DOOM for row in left if row.status != "completed")
     (running,) = [row for row in left if row.status == "running"]
     assert 0 < (running.memory_remaining or 0) < (running.memory_total or 0)
@@ -104,6 +120,23 @@ def test_a_source_works_on_one_live_migration_at_a_time(seed: int) -> None:
         assert len(working) == len(set(working))
         queued = max(queued, sum(row.status == "queued" for row in nova.migrations()))
     assert 2 <= queued <= 12
+
+
+def drained(seed: int, seconds: float) -> tuple[list[str], bool]:
+    """Return the statuses of the live migrations away from the host that is drained, and whether it takes new servers."""
+    nova = played(seed, seconds)
+    (host,) = [service for service in nova.services() if service.host == DRAINED_HOST]
+    return [row.status for row in nova.migrations() if row.source_compute == DRAINED_HOST], not host.disabled
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_host_is_drained_again_and_again_one_server_after_the_other(seed: int) -> None:
+    assert drained(seed, DRAIN_AT - 2) == ([], True)
+    statuses, is_open = drained(seed, DRAIN_AT + 20)
+    assert not is_open and len(statuses) == 8 and statuses.count("queued") >= 5
+    assert drained(seed, DRAIN_EVERY + DRAIN_AT - 2) == (["completed"] * 8, True)
+    statuses, is_open = drained(seed, DRAIN_EVERY + DRAIN_AT + 20)
+    assert not is_open and statuses.count("completed") >= 8 and statuses.count("queued") >= 5
 
 
 # Nova's own orders (nova/compute/manager.py, nova/conductor); any of them may end early in `error` or be deleted.
@@ -161,7 +194,7 @@ def test_an_evacuation_is_completed_when_its_source_is_back() -> None:
         if [status for _, status in history[-2:]] == ["done", "completed"]
     ]
     assert completed
-    back = {beat.at for beat in beats(1, 700) if beat.verb is Verb.SERVICE and beat.columns["up"]}
+    back = {beat.at for beat in beats(1, 700) if beat.verb is Verb.SERVICE and beat.columns.get("up")}
     assert all(any(moment <= end <= moment + 15 for moment in back) for _, end in completed)
 
 
@@ -170,7 +203,7 @@ def test_it_goes_on_for_ever_without_growing() -> None:
     assert after_two_hours.count() < 1.25 * after_half_an_hour.count() < 1.25 * RETENTION
     assert len(after_two_hours.servers()) < 1.25 * len(after_half_an_hour.servers())
     stuck = [row for row in after_two_hours.migrations() if row.created_at < BEGIN + 3600]
-    assert len(stuck) == 9
+    assert len(stuck) == 10
     assert {row.instance_uuid for row in stuck} <= {server.id for server in after_two_hours.servers()}
     assert all(after_two_hours.actions.of_server(row.instance_uuid) for row in stuck)
 
