@@ -24,17 +24,18 @@ What is live is exposed by the time at which it began, so that an age needs no c
 `time() - metric`. Counters and the histograms of migrations stand at zero for every pair that is possible, from the first
 scrape on; other series appear when there is something to say. There are no `_created` series.
 
-Some questions and their PromQL; take ranges of several poll intervals:
+Some questions and their PromQL; take ranges of several poll intervals. Where two exporters watch the same clouds, reduce over them
+first, with `max by (...)`:
 
 | question | expression |
 |---|---|
 | How long has the oldest been in its status? | `time() - openstack_migration_oldest_timestamp_seconds` |
 | What is stuck, and where? | `sum by (cloud, migration_type, status, reason) (openstack_migrations_stuck) > 0` |
-| Which records are stuck? | `openstack_migration_stuck_info * on (cloud, migration_id) group_left (source_host, dest_host) openstack_migration_info` |
+| Which records are stuck? | `max by (cloud, migration_id, migration_type, status, reason, server_id) (openstack_migration_stuck_info) * on (cloud, migration_id) group_left (source_host, dest_host) max by (cloud, migration_id, source_host, dest_host) (openstack_migration_info)` |
 | How many moves fail? | `sum by (cloud, migration_type) (increase(openstack_migrations_ended_total{{status=~"error\\|failed"}}[1h]))` |
 | Which share of them fails? | `sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count{{outcome="failure"}}[1d])) / sum by (cloud, migration_type) (increase(openstack_migration_duration_seconds_count[1d]))` |
 | How long does a status take, nine times in ten? | `histogram_quantile(0.9, sum by (le, migration_type, status) (rate(openstack_migration_status_duration_seconds_bucket[1d])))` |
-| Which servers are stranded, and for how long? | `(time() - openstack_migration_stranded_since_timestamp_seconds) * on (cloud, server_id) group_left (server_status, host) openstack_migration_stranded_info` |
+| Which servers are stranded, and for how long? | `(time() - min by (cloud, server_id) (openstack_migration_stranded_since_timestamp_seconds)) * on (cloud, server_id) group_left (server_status, host) max by (cloud, server_id, server_status, host) (openstack_migration_stranded_info)` |
 | How fast does a live migration move memory, in bytes a second? | `deriv(openstack_migration_memory_processed_bytes[15m])` |
 | For how long has a live migration moved nothing? | `time() - openstack_migration_progress_timestamp_seconds` |
 | What is switched on but not to be had? | `openstack_migration_feature_available == 0` |

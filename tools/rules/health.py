@@ -93,7 +93,8 @@ HEALTH = Group(
             wait="5m",
             summary="A cloud refuses the exporter's credentials.",
             description="Polls of cloud {{ $labels.cloud }} fail with reason auth: Keystone refuses the login, or Nova the "
-            "token. Put right the credentials in clouds.yaml or in the environment, then reload the exporter.",
+            "token. Put right the credentials in clouds.yaml: the next poll takes them up. What was handed over at the start, by "
+            "systemd or in the environment, needs a restart.",
         ),
         _of_exporter(
             name="RightsMissing",

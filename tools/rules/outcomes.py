@@ -89,7 +89,7 @@ OUTCOMES = Group(
                 ) > 0
             """),
             wait="5m",
-            summary="A migration that had ended well was set to error afterwards.",
+            summary="A migration was set to error after it had ended.",
             description="In cloud {{ $labels.cloud }} Nova has set "
             '{{ $value | printf "%.0f" }} records of type {{ $labels.migration_type }} from {{ $labels.from_status }} to '
             "{{ $labels.to_status }} within the last hour: the move was counted under its first end, but its server may be in "
