@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cloud demo test lint generate lock clean
+.PHONY: help venv cloud demo demo-stack test lint generate preview tour dist installed sbom lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(READY) ## create .venv with the exporter and everything that the tests use
 
@@ -31,18 +31,50 @@ lint: venv ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+demo-stack: venv ## the same with the Prometheus and the Alertmanager of this machine; QUICK=yes: alerts come sooner
+	@$(BIN)/python -m tools.demostack $(if $(QUICK),--quick)
+
 test: lint cloud ## run the tests; what was left out is named at the end. LONG=yes: those that take minutes, too
 	@$(BIN)/python -m pytest --cov --cov-report=term $(if $(LONG),,-m "not long")
 
-generate: venv ## write the generated pages of docs/ and the rules of deploy/prometheus/ anew
+generate: venv ## write all that is generated anew: pages of docs/, rules, dashboards, what deploy/ has of them
 	@$(BIN)/python -m exporter.metrics.docs
+	@$(BIN)/python -m tools.reference
 	@$(BIN)/python -m tools.rules
+	@$(BIN)/python -m tools.dashboards
+	@$(BIN)/python -m tools.demostack.silent
+	@$(BIN)/python -m tools.manifests
+
+preview: venv ## pictures of the dashboards in build/preview/, drawn with Grafana's panel code; needs node, npm, chromium, prometheus
+	@$(BIN)/python -m tools.preview $(if $(SERVE),--serve,--theme light --theme dark)
+
+tour: venv cloud ## play the story of docs/tour.md on a real Nova and take its pictures in build/tour/
+	@$(BIN)/python -m tests.tour
 
 lock: ## resolve the dependencies anew and write requirements/dev.lock
 	@rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/pip install --quiet --disable-pip-version-check '.[test,lint]' hatchling
 	@$(VENV)-lock/bin/pip freeze --exclude openstack-migration-exporter > requirements/dev.lock
 	@rm -rf $(VENV)-lock
+
+DIST ?= dist
+INSTALLED ?= build/installed
+
+dist: venv ## build the wheel and the source archive in dist/
+	@rm -rf $(DIST)
+	@$(BIN)/python -m hatchling build --directory $(DIST) >/dev/null
+
+# The wheel in an environment of its own, with the versions of the lock and nothing else, not even an installer.
+installed: dist
+	@rm -rf $(INSTALLED) && $(BIN)/python -m venv --without-pip $(INSTALLED)
+	@$(BIN)/python -m pip --python $(INSTALLED) install --quiet --disable-pip-version-check \
+		--constraint requirements/dev.lock $(DIST)/*.whl
+
+# The tool does not ask hatchling for the version.
+sbom: installed ## write dist/sbom.cdx.json: what the exporter runs with, versions and licenses, as CycloneDX
+	@sed "s/^dynamic = .*/version = \"$$($(BIN)/python -m hatchling version)\"/" pyproject.toml > $(INSTALLED)/pyproject.toml
+	@$(BIN)/cyclonedx-py environment --pyproject $(INSTALLED)/pyproject.toml --output-reproducible \
+		--output-file $(DIST)/sbom.cdx.json $(INSTALLED)/bin/python
 
 clean: ## remove what these commands made
 	@rm -rf $(VENV) .envs .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

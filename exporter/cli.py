@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import platform
-import queue
 import signal
 import sys
 import time
@@ -203,7 +202,7 @@ def _serve_clouds(
     hint: str | None = None,
 ) -> int:
     """Watch the clouds and serve their pages until a signal comes."""
-    signals = _signals()
+    next_signal = _signals()
     configuration, store = configured(), _store(options, environ)
     board = Board(lambda: _process(environ, store, reload.successful))
 
@@ -228,7 +227,7 @@ def _serve_clouds(
     log.info("listening", extra={"url": server.url, "version": __version__, "clouds": len(configuration.clouds)})
     if hint is not None:
         print(hint.format(url=server.url, path=options.path), file=sys.stderr, flush=True)
-    while signals.get() == signal.SIGHUP:
+    while next_signal() == signal.SIGHUP:
         reload()
     log.info("stopping")
     server.stop()
@@ -305,12 +304,18 @@ def _process(environ: Mapping[str, str], store: Store, reloaded: bool = True) ->
     return Process(__version__, revision, platform.python_version(), store.durable, store.errors, reloaded)
 
 
-def _signals() -> queue.SimpleQueue[int]:
-    """Return the signals that come, one after the other; a second one while the first is worked on is not lost."""
-    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _signals() -> Callable[[], int]:
+    """Return what waits for the next signal; one that comes while another is worked on is not lost.
+
+    Python runs its own handlers only between two steps of the main thread: one that comes just before that thread begins to wait
+    would not wake it. A pipe does, for into it the signal itself writes its number.
+    """
+    hears, says = os.pipe()
+    os.set_blocking(says, False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda which, _: signals.put(which))
-    return signals
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(says, warn_on_full_buffer=False)
+    return lambda: os.read(hears, 1)[0]
 
 
 _RUN: dict[str, Callable[[argparse.Namespace, Mapping[str, str]], int]] = {

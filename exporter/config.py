@@ -46,7 +46,7 @@ from exporter.domain.stranded import STRANDED_AFTER
 ENVIRONMENT_CLOUD = "envvars"
 
 #: Keys of `poll` of which the first must not be longer than the second.
-_NOT_LONGER = (
+NOT_LONGER = (
     ("interval", "sweep_interval"),
     ("interval", "deep_interval"),
     ("timeout", "deadline"),
@@ -227,7 +227,7 @@ def _contradictions(document: Document, faulty: set[_Location]) -> list[str]:
 def _poll_contradictions(poll: Poll, said: Poll, at: _Location, faulty: set[_Location]) -> list[str]:
     """Return what contradicts itself in `poll`, as far as `said`, the part written at this place, takes part in it."""
     lines = []
-    for low, high in _NOT_LONGER:
+    for low, high in NOT_LONGER:
         shorter, longer = getattr(poll, low), getattr(poll, high)
         if shorter <= longer or not said.model_fields_set & {low, high} or _doubtful(at, (low, high), faulty):
             continue

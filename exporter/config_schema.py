@@ -148,44 +148,68 @@ class Section(BaseModel):
 class Poll(Section):
     """When the cloud is asked, and how long it may take; seconds."""
 
-    interval: PositiveDuration = 30.0
-    sweep_interval: PositiveDuration = 300.0
-    timeout: PositiveDuration = 75.0
-    deadline: PositiveDuration = 300.0
-    overlap: PositiveDuration = 90.0
-    deep_interval: PositiveDuration = 3600.0
-    deep_overlap: PositiveDuration = 86400.0
+    interval: PositiveDuration = Field(default=30.0, description="Time between looks for changes.")
+    sweep_interval: PositiveDuration = Field(
+        default=300.0, description="Time between complete looks at everything that is live."
+    )
+    timeout: PositiveDuration = Field(
+        default=75.0,
+        description="Time for one request; keep it above the 60 s that Nova itself waits for a cell that hangs.",
+    )
+    deadline: PositiveDuration = Field(default=300.0, description="Time for one whole poll.")
+    overlap: PositiveDuration = Field(default=90.0, description="How far a look reaches back behind the last one.")
+    deep_interval: PositiveDuration = Field(
+        default=3600.0, description="Time between looks that reach `poll.deep_overlap` back, for ends that came late."
+    )
+    deep_overlap: PositiveDuration = Field(default=86400.0, description="How far back those looks reach.")
 
 
 class LiveMigration(Section):
     """How long a running live migration may take; seconds, where 0 per GiB means no limit of its own."""
 
-    completion_timeout_per_gib: Duration = 800.0
-    no_progress: PositiveDuration = 300.0
+    completion_timeout_per_gib: Duration = Field(
+        default=800.0,
+        description="What nova.conf says, there in seconds: how long Nova lets a live migration run for each GiB of memory and "
+        "disk. With `features.live_progress` it is the threshold once the size is known. 0: there is no such limit.",
+    )
+    no_progress: PositiveDuration = Field(
+        default=300.0, description="A running live migration whose heartbeat stops for so long is stuck."
+    )
 
 
 class Features(Section):
     """What is looked up beyond the records themselves."""
 
-    exact_durations: StrictBool = True
-    diagnosis: StrictBool = True
-    live_progress: StrictBool = True
-    per_host: StrictBool = False
+    exact_durations: StrictBool = Field(
+        default=True, description="Read the instance actions of moves that went faster than they were polled."
+    )
+    diagnosis: StrictBool = Field(
+        default=True,
+        description="Read servers and compute services, to say why something is stuck and which servers are stranded.",
+    )
+    live_progress: StrictBool = Field(default=True, description="Read what running live migrations have moved.")
+    per_host: StrictBool = Field(
+        default=False, description="Count by source and destination host, too; this makes series for each host."
+    )
 
 
 class Limits(Section):
     """How much is shown and asked at most."""
 
-    per_migration_series: Count = 1000
-    action_requests_per_poll: Count = 50
+    per_migration_series: Count = Field(default=1000, description="How many migrations get series of their own.")
+    action_requests_per_poll: Count = Field(
+        default=50, description="How many requests one poll spends on instance actions; the rest waits for the next."
+    )
 
 
 class Ignore(Section):
     """Records that an operator knows about; `created_before` in epoch seconds."""
 
-    created_before: Moment = None
-    migration_ids: Annotated[frozenset[Uuid], BeforeValidator(lambda value: [] if value is None else value)] = (
-        frozenset()
+    created_before: Moment = Field(
+        default=None, description="Records that were created before this moment are left out."
+    )
+    migration_ids: Annotated[frozenset[Uuid], BeforeValidator(lambda value: [] if value is None else value)] = Field(
+        default=frozenset(), description="Records that are left out, by the uuid of the migration."
     )
 
 
@@ -196,16 +220,23 @@ def _or_empty(kind: type[Section]) -> Any:
 
 def _statuses_of(kind: MigrationType) -> type[Section]:
     """Return the section of a migration type's thresholds: a key for each status in which its records can stay."""
-    names = [row.status for row in LIVE_ROWS if row.migration_type is kind] + [UNKNOWN_STATUS]
+    meanings = {row.status: row.meaning for row in LIVE_ROWS if row.migration_type is kind}
+    meanings[UNKNOWN_STATUS] = "Any status that the exporter does not know."
     fields: dict[str, Any] = {
-        f"status_{index}": (Threshold, Field(default=NEVER, alias=name)) for index, name in enumerate(names)
+        f"status_{index}": (Threshold, Field(default=NEVER, alias=name, description=meaning))
+        for index, (name, meaning) in enumerate(meanings.items())
     }
     return create_model(f"{kind.name}_THRESHOLDS", __base__=Section, **fields)
 
 
 def _thresholds() -> type[Section]:
     fields: dict[str, Any] = {
-        kind.name: (_or_empty(section), Field(default=section(), alias=kind.value))
+        kind.name: (
+            _or_empty(section),
+            Field(
+                default=section(), alias=kind.value, description=f"When a record of type {kind.value} counts as stuck."
+            ),
+        )
         for kind in MigrationType
         for section in (_statuses_of(kind),)
     }
@@ -218,12 +249,27 @@ Thresholds = _thresholds()
 class Overridable(Section):
     """What the file says for every cloud, and may say again for one."""
 
-    poll: Annotated[Poll, BeforeValidator(_empty_if_nothing)] = Poll()
-    thresholds: Annotated[Thresholds, BeforeValidator(_empty_if_nothing)] = Thresholds()  # type: ignore[valid-type]
-    resize_confirm_window: Duration = 0.0
-    features: Annotated[Features, BeforeValidator(_empty_if_nothing)] = Features()
-    limits: Annotated[Limits, BeforeValidator(_empty_if_nothing)] = Limits()
-    ignore: Annotated[Ignore, BeforeValidator(_empty_if_nothing)] = Ignore()
+    poll: Annotated[Poll, BeforeValidator(_empty_if_nothing)] = Field(
+        default=Poll(), description="When the cloud is asked, and how long it may take."
+    )
+    thresholds: Annotated[Thresholds, BeforeValidator(_empty_if_nothing)] = Field(  # type: ignore[valid-type]
+        default=Thresholds(),
+        description="When a status counts as stuck, by type and status; merged over the built-in table.",
+    )
+    resize_confirm_window: Duration = Field(
+        default=0.0,
+        description="What nova.conf says: the time after which Nova itself confirms a resize or a cold migration. "
+        "0: users confirm when they like, so `finished` is never stuck.",
+    )
+    features: Annotated[Features, BeforeValidator(_empty_if_nothing)] = Field(
+        default=Features(), description="What is looked up beyond the records themselves."
+    )
+    limits: Annotated[Limits, BeforeValidator(_empty_if_nothing)] = Field(
+        default=Limits(), description="How much is shown and asked at most."
+    )
+    ignore: Annotated[Ignore, BeforeValidator(_empty_if_nothing)] = Field(
+        default=Ignore(), description="Records that you know about: neither stuck nor counted as live."
+    )
 
     def thresholds_set(self) -> dict[tuple[MigrationType, str], float]:
         """Return the thresholds that the file itself sets; seconds."""
@@ -238,9 +284,17 @@ class Overridable(Section):
 class CloudEntry(Overridable):
     """One entry of `clouds`."""
 
-    cloud: Name = None
-    region: Name = None
-    name: Name = None
+    cloud: Name = Field(
+        default=None,
+        description="A cloud in `clouds.yaml`; without it, the one that `OS_CLOUD` or the `OS_*` variables name.",
+    )
+    region: Name = Field(
+        default=None, description="Its region; without it, the one that `clouds.yaml` or `OS_REGION_NAME` names."
+    )
+    name: Name = Field(
+        default=None,
+        description="Value of the label `cloud`; without it the cloud's name, or cloud/region. No two entries may share it.",
+    )
 
 
 def _some(value: object) -> object:
@@ -252,5 +306,9 @@ def _some(value: object) -> object:
 class Document(Overridable):
     """The whole file."""
 
-    clouds: Annotated[tuple[CloudEntry, ...], BeforeValidator(_some)] = ()
-    live_migration: Annotated[LiveMigration, BeforeValidator(_empty_if_nothing)] = LiveMigration()
+    clouds: Annotated[tuple[CloudEntry, ...], BeforeValidator(_some)] = Field(
+        default=(), description="The clouds to watch; without it, the one of the environment."
+    )
+    live_migration: Annotated[LiveMigration, BeforeValidator(_empty_if_nothing)] = Field(
+        default=LiveMigration(), description="How long a running live migration may take."
+    )

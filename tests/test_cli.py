@@ -80,6 +80,14 @@ def test_a_signal_stops_it_cleanly_within_five_seconds(cloud: SimulatedCloud, tm
         assert exporter.process.wait(5.0) == 0
 
 
+@pytest.mark.parametrize("again", range(10))
+def test_a_signal_right_behind_another_is_not_lost(cloud: SimulatedCloud, tmp_path: Path, again: int) -> None:
+    with Exporter(environ=login(cloud, tmp_path)) as exporter:
+        os.kill(exporter.process.pid, signal.SIGHUP)
+        os.kill(exporter.process.pid, signal.SIGTERM)
+        assert exporter.process.wait(5.0) == 0
+
+
 def test_once_prints_the_page(cloud: SimulatedCloud, tmp_path: Path) -> None:
     done = run("once", environ=login(cloud, tmp_path))
     assert (done.returncode, 'openstack_migration_up{cloud="mycloud"} 1.0' in done.stdout) == (0, True)

@@ -1,0 +1,2 @@
+/** Stands for a package that the preview has no use for. */
+export default undefined;
