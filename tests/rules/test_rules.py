@@ -38,7 +38,7 @@ LABELS: dict[str, set[str]] = {
     f"{family.name}{suffix}": {*family.labels, *TARGET_LABELS, *(["le"] if suffix == "_bucket" else [])}
     for family in FAMILIES
     for suffix in SUFFIXES[family.kind]
-} | {"up": TARGET_LABELS}
+} | {"up": TARGET_LABELS, "process_start_time_seconds": TARGET_LABELS}
 
 NAME = re.compile(r"\b(?:[a-z_]+:)?(openstack_migration[a-z_]*)(?::[a-z0-9_]+)?|\bup\b")
 SELECTOR = re.compile(r"([a-z_:0-9]+)\{([^{}]*)\}")
@@ -150,6 +150,27 @@ def test_range_selectors_span_several_scrapes() -> None:
     for expression in EXPRESSIONS:
         for number, unit in re.findall(r"\[(\d+)([smhd])\]", expression):
             assert int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit] >= 300
+
+
+#: A metric of the exporter's that is asked for its value at this moment, and nothing behind it.
+AT_THIS_MOMENT = re.compile(r"\bopenstack_migration\w*(?:\{[^{}]*\})?(?![\w{])(?!\[)(?!\s+offset\b)")
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_a_scrape_that_is_missed_neither_resolves_an_alert_nor_begins_its_wait_anew(name: str) -> None:
+    expressions = [ALERTS[name]["expr"], *(RECORDS[each] for each in RECORDS if each in ALERTS[name]["expr"])]
+    bare = [re.sub(r"[\w]+:openstack_migration[\w:]*", "", expression) for expression in expressions]
+    assert [AT_THIS_MOMENT.findall(expression) for expression in bare] == [[] for _ in bare]
+
+
+def test_what_would_not_live_through_a_missed_scrape_is_found() -> None:
+    assert AT_THIS_MOMENT.findall('min(openstack_migration_up{cloud="a"}) == 0') == [
+        'openstack_migration_up{cloud="a"}'
+    ]
+    assert AT_THIS_MOMENT.findall("openstack_migration_up == 0") == ["openstack_migration_up"]
+    assert (
+        AT_THIS_MOMENT.findall('x(openstack_migration_up{cloud="a"}[5m]) unless openstack_migration_up offset 1h') == []
+    )
 
 
 def matches(value: str, operator: str, wanted: str) -> bool:

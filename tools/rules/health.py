@@ -1,7 +1,8 @@
 """Alerts on the exporter itself: whether it runs, sees its clouds, and tells all.
 
 What belongs to a cloud fires once however many exporters watch it. What belongs to one process (down, state not durable)
-keeps its instance, for each has to be mended by itself.
+keeps its instance, for each has to be mended by itself. They look five minutes back, so that a scrape that is missed, or a
+restart, neither resolves them nor begins their wait anew.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def _failing(reason: ErrorKind) -> str:
     return promql(f"""
         max by (cloud) (
           increase(openstack_migration_poll_errors_total{{reason="{reason}"}}[15m]) > 0
-          and on (cloud, job, instance) openstack_migration_up == 0
+          and on (cloud, job, instance) last_over_time(openstack_migration_up[5m]) == 0
         )
     """)
 
@@ -65,26 +66,33 @@ HEALTH = Group(
         _of_exporter(
             name="PollFailing",
             severity=Severity.WARNING,
-            expr=promql("max by (cloud) (openstack_migration_up) == 0"),
+            expr=promql("max by (cloud) (last_over_time(openstack_migration_up[5m])) == 0"),
             wait="10m",
             summary="The exporter cannot poll a cloud.",
             description="No poll of cloud {{ $labels.cloud }} was complete for ten minutes"
             + _WHY
-            + ": what is shown of it is "
-            "what was last seen. The exporter's log, and its own page, have the whole message.",
+            + ". What is shown of it is what was last seen. The exporter's log, and its own page, have the whole message.",
         ),
+        # A cloud of which no poll was ever complete has been silent since the exporter began.
         _of_exporter(
             name="DataStale",
             severity=Severity.CRITICAL,
             expr=promql("""
-                time() - max by (cloud) (openstack_migration_last_success_timestamp_seconds)
-                > 10 * max by (cloud) (openstack_migration_poll_interval_seconds)
+                time() - (
+                  max by (cloud) (last_over_time(openstack_migration_last_success_timestamp_seconds[5m]))
+                  or
+                  max by (cloud) (
+                    0 * last_over_time(openstack_migration_up[5m])
+                    + on (job, instance) group_left () last_over_time(process_start_time_seconds[5m])
+                  )
+                )
+                > 10 * max by (cloud) (last_over_time(openstack_migration_poll_interval_seconds[5m]))
             """),
             wait="10m",
             summary="What is known of the migrations of a cloud is old.",
-            description="The last complete poll of cloud {{ $labels.cloud }} was {{ $value | humanizeDuration }} ago"
+            description="For {{ $value | humanizeDuration }} no poll of cloud {{ $labels.cloud }} was complete"
             + _WHY
-            + ". New stuck migrations are not seen meanwhile.",
+            + ". New stuck migrations are not seen meanwhile. The exporter's log, and its own page, have the whole message.",
         ),
         _of_exporter(
             name="LoginRefused",
@@ -108,7 +116,7 @@ HEALTH = Group(
         _of_exporter(
             name="FeatureUnavailable",
             severity=Severity.INFO,
-            expr=promql("min by (cloud, feature) (openstack_migration_feature_available) == 0"),
+            expr=promql("min by (cloud, feature) (last_over_time(openstack_migration_feature_available[5m])) == 0"),
             wait="15m",
             summary="A feature of the exporter is switched on but cannot be had.",
             description="Cloud {{ $labels.cloud }} does not give what {{ $labels.feature }} needs: rights or API lack it. "
@@ -121,7 +129,7 @@ HEALTH = Group(
             expr=promql("""
                 max by (cloud) (
                   (
-                    openstack_migration_unknown_status_total
+                    last_over_time(openstack_migration_unknown_status_total[5m])
                     unless openstack_migration_unknown_status_total offset 1d
                   )
                   or increase(openstack_migration_unknown_status_total[1d])
@@ -136,8 +144,8 @@ HEALTH = Group(
             name="ClockSkew",
             severity=Severity.WARNING,
             expr=promql("""
-                max by (cloud) (abs(openstack_migration_clock_skew_seconds))
-                > max by (cloud) (openstack_migration_poll_interval_seconds)
+                max by (cloud) (abs(last_over_time(openstack_migration_clock_skew_seconds[5m])))
+                > max by (cloud) (last_over_time(openstack_migration_poll_interval_seconds[5m]))
             """),
             wait="15m",
             summary="The clocks of a cloud and of the exporter differ by more than the time between two polls.",
@@ -148,7 +156,9 @@ HEALTH = Group(
         _of_exporter(
             name="StateNotDurable",
             severity=Severity.WARNING,
-            expr=promql("min by (job, instance) (openstack_migration_exporter_state_durable) == 0"),
+            expr=promql("""
+                min by (job, instance) (last_over_time(openstack_migration_exporter_state_durable[5m])) == 0
+            """),
             wait="15m",
             summary="The exporter's counters would not survive a restart.",
             description="The exporter {{ $labels.instance }} of job {{ $labels.job }} cannot write its state, or was started "
@@ -158,7 +168,7 @@ HEALTH = Group(
         _of_exporter(
             name="SeriesOmitted",
             severity=Severity.INFO,
-            expr=promql("max by (cloud) (openstack_migration_series_omitted) > 0"),
+            expr=promql("max by (cloud) (last_over_time(openstack_migration_series_omitted[5m])) > 0"),
             wait="15m",
             summary="There are more live migrations than get series of their own.",
             description="In cloud {{ $labels.cloud }} {{ $value }} live migrations have no series of their own; the stuck ones "

@@ -37,7 +37,7 @@ OUTCOMES = Group(
                 max by (cloud, host, role) (
                   sum without (migration_type, outcome) (
                     (
-                      {_OF_HOSTS}
+                      last_over_time({_OF_HOSTS}[5m])
                       unless {_OF_HOSTS} offset 1h
                       and on (cloud, job, instance) openstack_migration_polls_total offset 1h
                     )
@@ -90,10 +90,9 @@ OUTCOMES = Group(
             """),
             wait="5m",
             summary="A migration was set to error after it had ended.",
-            description="In cloud {{ $labels.cloud }} Nova has set "
-            '{{ $value | printf "%.0f" }} records of type {{ $labels.migration_type }} from {{ $labels.from_status }} to '
-            "{{ $labels.to_status }} within the last hour: the move was counted under its first end, but its server may be in "
-            "ERROR. See the last ends on the exporter's own page.",
+            description="Records of type {{ $labels.migration_type }} that Nova has set from {{ $labels.from_status }} to "
+            '{{ $labels.to_status }} in cloud {{ $labels.cloud }} within the last hour: {{ $value | printf "%.0f" }}. The move '
+            "was counted under its first end, but its server may be in ERROR. See the last ends on the exporter's own page.",
             dashboard=Dashboard.MIGRATIONS,
             variables=("cloud", "migration_type"),
         ),

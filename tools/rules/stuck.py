@@ -11,6 +11,12 @@ from functools import partial
 from exporter.domain.lifecycle import MigrationType, Reason
 from tools.rules.rows import Alert, Dashboard, Group, Severity, asked, promql
 
+#: A value as a time, to the second.
+_MOMENT = '{{ (. | first | value | toTime).UTC.Format "2006-01-02 15:04:05 UTC" }}'
+
+#: A value as a time, to the second.
+_MOMENT = '{{ (. | first | value | toTime).UTC.Format "2006-01-02 15:04:05 UTC" }}'
+
 _EVACUATION = f'migration_type="{MigrationType.EVACUATION}"'
 _NO_EVACUATION = f'migration_type!="{MigrationType.EVACUATION}"'
 
@@ -24,13 +30,27 @@ _HOSTS = asked(
 _SINCE = asked(
     "last_over_time(openstack_migration_status_timestamp_seconds{cloud=%q,migration_id=%q,status=%q}[5m])",
     ("cloud", "migration_id", "status"),
-    " since {{ . | first | value | humanizeTimestamp }}",
+    f" since {_MOMENT}",
 )
 
 _STRANDED_SINCE = asked(
     "last_over_time(openstack_migration_stranded_since_timestamp_seconds{cloud=%q,server_id=%q}[5m])",
     ("cloud", "server_id"),
-    " since {{ . | first | value | humanizeTimestamp }}",
+    f" since {_MOMENT}",
+)
+
+_NO_DATA_SINCE = asked(
+    "last_over_time(openstack_migration_progress_timestamp_seconds{cloud=%q,migration_id=%q}[5m])",
+    ("cloud", "migration_id"),
+    f" No data has moved since {_MOMENT}.",
+)
+
+_DOWN = asked(
+    "last_over_time(openstack_migration_info{cloud=%q,migration_id=%q}[5m])",
+    ("cloud", "migration_id"),
+    ' Its {{ if eq $labels.reason "source_down" }}source {{ . | first | label "source_host" }}'
+    '{{ else }}destination {{ . | first | label "dest_host" }}{{ end }}, which must act next, is down: bring it back.'
+    "{{ else }} The host that must act next is down: bring it back.",
 )
 
 _RECORD = (
@@ -70,7 +90,7 @@ STUCK = Group(
             severity=Severity.CRITICAL,
             expr=_stuck(Reason.SOURCE_DOWN, Reason.DEST_DOWN, only=_NO_EVACUATION),
             summary="A migration waits for a host whose nova-compute is down.",
-            description=f"{_RECORD} The host that must act next is down: bring it back.{_LOOK}{_SERVICES}",
+            description=f"{_RECORD}{_DOWN}{_LOOK}{_SERVICES}",
         ),
         _single(
             name="ServerInError",
@@ -119,7 +139,7 @@ STUCK = Group(
             severity=Severity.WARNING,
             expr=_stuck(Reason.NO_PROGRESS),
             summary="A running live migration moves no data.",
-            description=f"{_RECORD} See libvirt, and the network between the two hosts.{_LOOK}{_SERVICES}",
+            description=f"{_RECORD}{_NO_DATA_SINCE} See libvirt, and the network between the two hosts.{_LOOK}{_SERVICES}",
         ),
         _single(
             name="Orphaned",
@@ -161,9 +181,9 @@ STUCK = Group(
             wait="1h",
             keep="10m",
             summary="Moves have been left unconfirmed for more than seven days.",
-            description="In cloud {{ $labels.cloud }} {{ $value }} records of type {{ $labels.migration_type }} have been "
-            "{{ $labels.status }} for more than seven days, and neither a window nor a threshold is set for them. Each holds the "
-            "space of two hosts, and is often not billed: ask the owners of the servers to confirm or to revert.",
+            description="Records of type {{ $labels.migration_type }} that have been {{ $labels.status }} in cloud "
+            "{{ $labels.cloud }} for more than seven days: {{ $value }}. Neither a window nor a threshold is set for them. Each "
+            "holds the space of two hosts, and is often not billed: ask the owners of the servers to confirm or to revert.",
             dashboard=Dashboard.MIGRATIONS,
             variables=("cloud", "migration_type"),
         ),
