@@ -153,7 +153,7 @@ ON_MOVES = (
     ),
     Expected(
         "ResizeForgotten", "info", FORGOTTEN,
-        ("In cloud prod 1 records of type resize have been finished for more than seven days",),
+        ("Records of type resize that have been finished in cloud prod for more than seven days: 1.",),
         story.resize_is_forgotten, story.resize_is_remembered,
     ),
     Expected(
@@ -168,7 +168,7 @@ ON_MOVES = (
     ),
     Expected(
         "EndCorrectedToError", "warning", CORRECTED,
-        ("In cloud prod Nova has set 1 records of type live-migration from completed to error within the last hour",),
+        ("Records of type live-migration that Nova has set from completed to error in cloud prod within the last hour: 1.",),
         story.end_is_corrected, act=Act.COUNTED,
     ),
     Expected(
@@ -198,13 +198,13 @@ ON_EXPORTERS = (
     ),
     Expected(
         "PollFailing", "warning", {"cloud": "dark"},
-        ("No poll of cloud dark was complete for ten minutes, reason connection: ",),
+        ("No poll of cloud dark was complete for ten minutes, reason connection. ",),
         story.cloud_goes_dark, story.cloud_is_back, act=Act.WATCHED,
     ),
     *(
         Expected(
             "DataStale", "critical", {"cloud": cloud},
-            (f"The last complete poll of cloud {cloud} was ", f" ago, reason {reason}."), nothing, act=Act.WATCHED,
+            (f" no poll of cloud {cloud} was complete, reason {reason}.",), nothing, act=Act.WATCHED,
         )
         for cloud, reason in (("dark", "connection"), ("locked", "auth"), ("barred", "forbidden"))
     ),

@@ -12,9 +12,9 @@ STATUS = Column("status", "Status", Unit.TEXT, width=120, colours=STATUSES)
 REASON = Column("reason", "Reason", Unit.TEXT, width=115, colours=REASONS, none="not stuck")
 SOURCE = Column("source_host", "Source", Unit.TEXT, width=130, link=to_host())
 DEST = Column("dest_host", "Destination", Unit.TEXT, width=130, link=to_host())
-PROJECT = Column("initiator_project_id", "Project", Unit.TEXT, width=70)
-SERVER = Column("server_id", "Server", Unit.TEXT, width=300)
-MIGRATION = Column("migration_id", "Migration", Unit.TEXT, width=300, link=to_migration())
+PROJECT = Column("initiator_project_id", "Project", Unit.TEXT, width=260)
+SERVER = Column("server_id", "Server", Unit.TEXT, width=310)
+MIGRATION = Column("migration_id", "Migration", Unit.TEXT, width=310, link=to_migration())
 
 #: The first column of a matrix of types and statuses, under the name that Grafana gives it.
 KIND_OF_ROW = Column("migration_type\\status", "Type", Unit.TEXT, width=115, colours=TYPES)

@@ -76,7 +76,7 @@ COST = Section(
             columns=(
                 Column("operation", "Operation", Unit.TEXT, width=180),
                 Column("Value #A", "Requests"),
-                Column("Value #B", "Without an answer of 2xx or 3xx", steps=SHOULD_BE_ZERO, none="0"),
+                Column("Value #B", "Failed", steps=SHOULD_BE_ZERO, none="0"),
                 Column("Value #C", "Half within", Unit.SECONDS),
                 Column("Value #D", "9 of 10 within", Unit.SECONDS),
             ),

@@ -212,7 +212,7 @@ CLOUDS = Section(
                 Column("revision", "Revision", Unit.TEXT),
                 Column("python", "Python", Unit.TEXT),
                 Column("Value #B", "Started", Unit.MOMENT),
-                sound("Value #C", "State durable"),
+                sound("Value #C", "Durable"),
                 sound("Value #D", "Configuration in force"),
             ),
         ),
