@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.browser import Tab, browser
+from tests.pictures import smaller
 from tests.realcloud.cloud import RealCloud
 from tests.tour.story import Scene, Tale, stage, tell
 from tools.preview.page import built
@@ -18,6 +19,10 @@ from tools.rules.rows import Dashboard
 
 #: In pixels; a dashboard is laid out for a wide screen.
 WIDTH, PAGE_WIDTH = 1600, 1200
+
+#: How much of the top is kept of each, in pixels.
+PAGE_TOP = 760
+TOPS = {Dashboard.MIGRATIONS: 970, Dashboard.ONE: 840}
 
 
 #: Which dashboards are looked at in which part of the story.
@@ -52,13 +57,14 @@ def _show(scene: Scene, out: Path, new_tab: Callable[[], Tab], address: str, nam
     page = new_tab()
     page.look(PAGE_WIDTH)
     page.show(scene.exporter.url)
-    (out / f"tour-{name}-page.png").write_bytes(page.picture())
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    (out / f"tour-{name}-page.png").write_bytes(smaller(page.picture(PAGE_TOP)))
     for dashboard in LOOKS[name]:
         query = {"dashboard": str(dashboard), "theme": "light", "from": "now-5m", "to": "now", "scrape": "1"}
         if dashboard is Dashboard.ONE:
             query |= {"var-cloud": "prod", "var-migration_id": tale.migration}
-        picture, _ = photograph(new_tab(), address, query, WIDTH)
-        (out / f"tour-{name}-{dashboard}.png").write_bytes(picture)
+        picture, _ = photograph(new_tab(), address, query, WIDTH, TOPS[dashboard])
+        (out / f"tour-{name}-{dashboard}.png").write_bytes(smaller(picture))
 
 
 def _print(tale: Tale, scene: Scene) -> None:

@@ -74,7 +74,7 @@ def _pictures(chosen: argparse.Namespace, address: str, directory: Path) -> bool
         for theme in chosen.theme or ["light"]:
             for uid in chosen.dashboard or dashboards():
                 query = {"dashboard": uid, "theme": theme, **_time(chosen), **dict(chosen.var)}
-                picture, found = photograph(new_tab(), address, query, chosen.width)
+                picture, found = photograph(new_tab(), address, query, chosen.width, chosen.top)
                 file = chosen.out / f"{uid}-{theme}.png"
                 file.write_bytes(picture)
                 _tell(file, found)
@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--theme", action="append", choices=["light", "dark"], help="may be repeated; default: light")
     parser.add_argument("--out", type=Path, default=Path("build/preview"), help="where to write (default: %(default)s)")
     parser.add_argument("--width", type=int, default=1600, help="of the pictures, in pixels (default: %(default)s)")
+    parser.add_argument("--top", type=int, metavar="PIXELS", help="keep so much at the top; default: all of it")
     parser.add_argument("--prometheus", metavar="URL", help="ask this one; without it, one is started beside the demo")
     parser.add_argument(
         "--after", type=_seconds, default="3m", help="how long the demo plays first (default: %(default)s)"

@@ -27,8 +27,10 @@ class Outcome:
     message: str
 
 
-def photograph(tab: Tab, url: str, query: Mapping[str, str], width: int) -> tuple[bytes, list[Outcome]]:
-    """Return a picture (PNG) of a dashboard, as high as it is, and what became of its panels."""
+def photograph(
+    tab: Tab, url: str, query: Mapping[str, str], width: int, top: int | None = None
+) -> tuple[bytes, list[Outcome]]:
+    """Return a picture (PNG) of a dashboard, or of so many pixels at its top, and what became of its panels."""
     tab.look(width)
     tab.show(f"{url}/?{urlencode({**query, 'rows': 'open'})}")
     _outcomes(tab)
@@ -37,6 +39,8 @@ def photograph(tab: Tab, url: str, query: Mapping[str, str], width: int) -> tupl
         _settle(tab)
         tab.look(width, int(tab.evaluate(_HEIGHT)))
     outcomes = _outcomes(tab)
+    if top is not None:
+        tab.look(width, top)
     _settle(tab)
     # Not what reaches beyond the window: for that, Chromium lays the page out anew, as on a narrow screen.
     return b64decode(tab.call("Page.captureScreenshot", format="png")["data"]), outcomes
