@@ -76,9 +76,7 @@ class Container:
 
     def _first(self) -> int | None:
         assert self._process.poll() is None, self.log
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0]) if children else None
+        return next(iter(_children(self._process.pid)), None)
 
     @property
     def log(self) -> str:
@@ -130,7 +128,14 @@ def container(
         try:
             yield Container(image, process, log)
         finally:
+            # --kill-child is forgotten by a process that changes its user (prctl(2), PR_SET_PDEATHSIG).
+            for child in _children(process.pid) if process.poll() is None else []:
+                os.kill(child, signal.SIGKILL)
             process.kill()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 # --- the build ---

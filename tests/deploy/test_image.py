@@ -220,6 +220,7 @@ class TestBuild:
             asked = running.health()
             assert asked.returncode == 1
             assert "does not answer" in asked.stdout
+        eventually(lambda: not Path(f"/proc/{running.pid}").exists(), 60.0)
 
 
 def assert_unprivileged(running: Container) -> None:
