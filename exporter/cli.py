@@ -105,10 +105,9 @@ def _list(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _look(options: argparse.Namespace, environ: Mapping[str, str], filters: Filters) -> Mapping[str, Any]:
     """Return what the clouds themselves show; where something is live, by as many sweeps as a reason needs."""
-    board = Board(lambda: _process(environ, MemoryStore()))
-    configured = load(options.config, environ).clouds
-    plans = [_plan(each, _connect_configured(each), board, MemoryStore(), _for_a_look) for each in configured]
-    watch = Watch(plans)
+    store = MemoryStore()
+    board = Board(lambda: _process(environ, store))
+    watch = Watch(_plans(load(options.config, environ), board, store, _connect_configured, _for_a_look))
     watch.poll_once()
     for _ in range(_MORE_LOOKS if any(cloud.live for cloud in board.view().clouds) else 0):
         time.sleep(_BETWEEN_LOOKS)
@@ -244,10 +243,14 @@ def _store(options: argparse.Namespace, environ: Mapping[str, str]) -> Store:
 
 
 def _plans(
-    configuration: Configuration, board: Board, store: Store, connect: Callable[[CloudConfiguration], Connect]
+    configuration: Configuration,
+    board: Board,
+    store: Store,
+    connect: Callable[[CloudConfiguration], Connect],
+    adapt: Callable[[Settings], Settings] = lambda settings: settings,
 ) -> list[Plan]:
     """Return how each cloud is to be watched; raise ConnectConfigError where one is not known to OpenStack's files."""
-    return [_plan(each, connect(each), board, store) for each in configuration.clouds]
+    return [_plan(each, connect(each), board, store, adapt) for each in configuration.clouds]
 
 
 def _plan(
@@ -255,7 +258,7 @@ def _plan(
     connect: Connect,
     board: Board,
     store: Store,
-    adapt: Callable[[Settings], Settings] = lambda settings: settings,
+    adapt: Callable[[Settings], Settings],
 ) -> Plan:
     def build(vitals: Vitals | None) -> Poller:
         cloud = NovaCloud(connect, timeout=configuration.poll.timeout)

@@ -20,9 +20,17 @@ class Release(StrEnum):
 
 def program(name: str, release: Release = Release.SYSTEM) -> str:
     """Return the path of a program; the test is skipped, and says what to install, where it is missing."""
-    beside = release is Release.THREE
-    found = shutil.which(name, path=str(_BESIDE)) if beside else shutil.which(name)
+    if release is Release.SYSTEM:
+        return installed(name, package="prometheus")
+    found = shutil.which(name, path=str(_BESIDE))
     if found is None:
-        cure = "`.ci/prometheus3` brings it, on Debian" if beside else "Debian's package `prometheus`"
-        pytest.skip(f"needs {name} of Prometheus{' 3' if beside else ''}: {cure}")
+        pytest.skip(f"needs {name} of Prometheus 3: `.ci/prometheus3` brings it, on Debian")
+    return found
+
+
+def installed(*names: str, package: str) -> str:
+    """Return the path of the first of some programs that there is; the test is skipped, and says what to install, where none is."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip(f"needs {names[0]}: Debian's package `{package}`")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -101,6 +102,12 @@ def eventually(ask: Callable[[], T | None], seconds: float) -> T:
             return answer
         time.sleep(0.1)
     raise AssertionError(f"did not happen within {seconds} s")
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses at the moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def write_clouds(path: Path, auth_url: str, **credentials: str) -> dict[str, str]:

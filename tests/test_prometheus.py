@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +15,12 @@ import requests
 
 from exporter.metrics.exposition import FAMILIES
 from exporter.metrics.records import RECORD_FAMILIES
-from tests.running import Exporter, eventually
+from tests.running import Exporter, eventually, free_port
 
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus: Debian's package `prometheus`"),
 ]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import pytest
 import requests
 
 from exporter.demo.cloud import SimulatedCloud
-from tests.running import environment, eventually, write_clouds
+from tests.running import environment, eventually, free_port, write_clouds
 
 #: Where programs put files that nobody asked for.
 PLACES = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR")
@@ -182,11 +181,6 @@ def exporter(cage: Cage, environ: Mapping[str, str], *arguments: str) -> Iterato
         yield running
     finally:
         caged.process.terminate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def answers(running: Running) -> bool:

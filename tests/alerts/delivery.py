@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 import subprocess
 import threading
 from collections import Counter
@@ -16,12 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 import requests
 import yaml
 
 from tests.alerts.shortened import shorten_route, shorten_rules
-from tests.running import eventually
+from tests.programs import installed
+from tests.running import eventually, free_port
 
 ROOT = Path(__file__).parent.parent.parent
 RULES = ROOT / "deploy/prometheus/openstack-migration-exporter.rules.yml"
@@ -34,16 +32,8 @@ PATIENCE = 60.0
 Labels = frozenset[tuple[str, str]]
 
 
-def program(*names: str, package: str) -> str:
-    """Return the path of the first program there is; skip the test where its Debian package is missing."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.skip(f"{names[0]} is missing: install the Debian package {package}")
-    return found
-
-
 def amtool() -> str:
-    return program("amtool", package="prometheus-alertmanager")
+    return installed("amtool", package="prometheus-alertmanager")
 
 
 # --- what was sent ---
@@ -204,7 +194,7 @@ class Alertmanager:
 @contextmanager
 def alertmanager(config: Mapping[str, Any], directory: Path) -> Iterator[Alertmanager]:
     """Run an Alertmanager."""
-    binary = program("alertmanager", "prometheus-alertmanager", package="prometheus-alertmanager")
+    binary = installed("alertmanager", "prometheus-alertmanager", package="prometheus-alertmanager")
     (directory / "alertmanager.yml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
     url = f"http://127.0.0.1:{free_port()}"
     command = [
@@ -287,7 +277,7 @@ def prometheus_config(rules: Path, targets: Path, alertmanager_url: str) -> dict
 @contextmanager
 def prometheus(directory: Path, alertmanager_url: str, targets: Sequence[Target]) -> Iterator[Prometheus]:
     """Run a Prometheus with the shipped rules, their times shortened."""
-    binary = program("prometheus", package="prometheus")
+    binary = installed("prometheus", package="prometheus")
     rules, found = directory / "rules.yml", directory / "targets.json"
     rules.write_text(yaml.safe_dump(shorten_rules(yaml.safe_load(RULES.read_text())), sort_keys=False))
     point(found, targets)
@@ -325,9 +315,3 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
-
-
-def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

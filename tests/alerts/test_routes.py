@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.alerts.delivery import ALERTMANAGER, PROMETHEUS, amtool, program
+from tests.alerts.delivery import ALERTMANAGER, PROMETHEUS, amtool
 from tests.alerts.expected import EXPECTED, SILENCED
+from tests.programs import program
 from tools.rules import GROUPS
 from tools.rules.rows import Alert, Severity
 
@@ -72,7 +73,7 @@ def test_amtool_finds_no_fault() -> None:
 
 @pytest.mark.system
 def test_promtool_finds_no_fault_in_the_example_for_prometheus() -> None:
-    said = run([program("promtool", package="prometheus"), "check", "config", str(PROMETHEUS)])
+    said = run([program("promtool"), "check", "config", str(PROMETHEUS)])
     assert "1 rule files found" in said and "valid prometheus config" in said
 
 

@@ -17,9 +17,8 @@ from exporter.demo.cloud import SimulatedCloud
 from exporter.demo.settings import Trouble
 from exporter.domain.lifecycle import LIVE_ROWS
 from tests.dashboards.reading import put
-from tests.running import Exporter
+from tests.running import Exporter, free_port
 from tests.test_many_clouds import Site
-from tests.test_prometheus import free_port
 
 RULES = Path(__file__).parent.parent.parent / "deploy/prometheus/openstack-migration-exporter.rules.yml"
 

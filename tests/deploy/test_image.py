@@ -16,9 +16,8 @@ from deploy.image import healthcheck
 from exporter.web.security import Security
 from tests.certificates import write_all
 from tests.deploy.containers import REVISION, ROOT, VERSION, Container, Image, built, container, missing, writable
-from tests.running import eventually
+from tests.running import eventually, free_port
 from tests.serving import FakePages, serving
-from tests.test_prometheus import free_port
 
 STATE = "var/lib/openstack-migration-exporter"
 
