@@ -8,6 +8,7 @@ from typing import Any
 
 import eventlet
 import futurist
+import greenlet
 import nova.compute.manager
 import nova.conf
 import oslo_messaging
@@ -26,6 +27,8 @@ def gated(real: Callable[..., Any], changes: Callable[[Any], bool]) -> Callable[
         if not changes(self):
             return real(self, *args, **kwargs)
         BEHAVIOURS.pass_gate()
+        if outlived_its_cloud(self):
+            raise greenlet.GreenletExit
         BEHAVIOURS.moving += 1
         try:
             return real(self, *args, **kwargs)
@@ -33,6 +36,16 @@ def gated(real: Callable[..., Any], changes: Callable[[Any], bool]) -> Callable[
             BEHAVIOURS.moving -= 1
 
     return write
+
+
+def outlived_its_cloud(record: Any) -> bool:
+    """Tell whether a record was wiped and its number given to another one.
+
+    What a service was doing when the cloud was reset fails for want of its server, and a busy machine gets to its `error` late.
+    """
+    if not isinstance(record, objects.Migration) or "id" not in record:
+        return False
+    return bool(objects.Migration.get_by_id(record._context, record.id).uuid != record.uuid)
 
 
 def gate_status_writes() -> None:
