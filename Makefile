@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cloud demo demo-stack test lint generate preview tour dist installed sbom lock clean
+.PHONY: help venv cloud demo demo-stack test lint generate bench preview tour dist installed sbom lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ generate: venv ## write all that is generated anew: pages of docs/, rules, dashb
 	@$(BIN)/python -m tools.dashboards
 	@$(BIN)/python -m tools.demostack.silent
 	@$(BIN)/python -m tools.manifests
+
+bench: venv cloud ## measure what the exporter costs, beside how others do it; writes the tables of benchmarks/README.md
+	@$(BIN)/python -m benchmarks
 
 preview: venv ## pictures of the dashboards in build/preview/, drawn with Grafana's panel code; needs node, npm, chromium, prometheus
 	@$(BIN)/python -m tools.preview $(if $(SERVE),--serve,--theme light --theme dark)
