@@ -27,8 +27,8 @@ class Figure:
 def times(what: str, theirs: float, ours: float, at_least: float | None = None) -> Figure:
     """Return how many times as much of something others need as we do; raise ZeroDivisionError where we need nothing."""
     ratio = theirs / ours
-    goal = "" if at_least is None else f"at least {shown(at_least)} ×"
-    return Figure(what, f"{shown(ratio)} ×", goal, None if at_least is None else ratio >= at_least)
+    goal = "" if at_least is None else f"at least {shown(at_least)} times"
+    return Figure(what, f"{shown(ratio)} times", goal, None if at_least is None else ratio >= at_least)
 
 
 def share(what: str, ours: float, whole: float, below: float | None = None) -> Figure:
