@@ -19,7 +19,7 @@ from exporter.config import CloudConfiguration, Configuration, ConfigurationErro
 from exporter.demo.cloud import SimulatedCloud
 from exporter.domain.cloud import Feature
 from exporter.domain.diagnosis import Limits
-from exporter.domain.view import Process
+from exporter.domain.view import CloudView, Process
 from exporter.filters import Filters, WrongFilterError, read_filters
 from exporter.flags import parse
 from exporter.listing import silent_clouds, something_is_stuck, table
@@ -44,6 +44,8 @@ from exporter.web.security import Security
 from exporter.web.server import ListenError, WebServer, WrongAddressError
 
 log = logging.getLogger("exporter")
+
+Publish = Callable[[CloudView], None]
 
 DONE, FAILED, WRONG_USAGE, STUCK = 0, 1, 2, 3
 
@@ -80,7 +82,7 @@ def _once(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     configuration = load(options.config, environ)
     store = _store(options, environ)
     board = Board(lambda: _process(environ, store))
-    watch = Watch(_plans(configuration, board, store, _connect_configured))
+    watch = Watch(_plans(configuration, board.publish, store, _connect_configured))
     store.retain(watch.clouds)
     complete = watch.poll_once()
     page, _ = Exposition(board.view).page("")
@@ -107,7 +109,7 @@ def _look(options: argparse.Namespace, environ: Mapping[str, str], filters: Filt
     """Return what the clouds themselves show; where something is live, by as many sweeps as a reason needs."""
     store = MemoryStore()
     board = Board(lambda: _process(environ, store))
-    watch = Watch(_plans(load(options.config, environ), board, store, _connect_configured, _for_a_look))
+    watch = Watch(_plans(load(options.config, environ), board.publish, store, _connect_configured, _for_a_look))
     watch.poll_once()
     for _ in range(_MORE_LOOKS if any(cloud.live for cloud in board.view().clouds) else 0):
         time.sleep(_BETWEEN_LOOKS)
@@ -204,18 +206,23 @@ def _serve_clouds(
     next_signal = _signals()
     configuration, store = configured(), _store(options, environ)
     board = Board(lambda: _process(environ, store, reload.successful))
+    exposition = Exposition(board.view)
+
+    def publish(view: CloudView) -> None:
+        board.publish(view)
+        exposition.renew()
 
     def apply(changed: Configuration) -> None:
         try:
-            watch.change(_plans(changed, board, store, connect))
+            watch.change(_plans(changed, publish, store, connect))
         finally:  # a poller that was built for a change that is refused has shown its cloud
             board.arrange(watch.clouds)
         store.retain(watch.clouds)
 
     reload = Reload(configured, apply, (ConfigurationError, ConnectConfigError, StateError))
-    watch = Watch(_plans(configuration, board, store, connect))
+    watch = Watch(_plans(configuration, publish, store, connect))
     store.retain(watch.clouds)
-    pages = ViewPages(Exposition(board.view).page, board.view, watch.healthy, watch.ready)
+    pages = ViewPages(exposition.page, board.view, watch.healthy, watch.ready)
     app = build_app(pages, options.path, reload if options.lifecycle else None)
     security = Security(options.web_config) if options.web_config else None
     server = WebServer(app, options.listen, security=security)
@@ -244,25 +251,25 @@ def _store(options: argparse.Namespace, environ: Mapping[str, str]) -> Store:
 
 def _plans(
     configuration: Configuration,
-    board: Board,
+    publish: Publish,
     store: Store,
     connect: Callable[[CloudConfiguration], Connect],
     adapt: Callable[[Settings], Settings] = lambda settings: settings,
 ) -> list[Plan]:
     """Return how each cloud is to be watched; raise ConnectConfigError where one is not known to OpenStack's files."""
-    return [_plan(each, connect(each), board, store, adapt) for each in configuration.clouds]
+    return [_plan(each, connect(each), publish, store, adapt) for each in configuration.clouds]
 
 
 def _plan(
     configuration: CloudConfiguration,
     connect: Connect,
-    board: Board,
+    publish: Publish,
     store: Store,
     adapt: Callable[[Settings], Settings],
 ) -> Plan:
     def build(vitals: Vitals | None) -> Poller:
         cloud = NovaCloud(connect, timeout=configuration.poll.timeout)
-        return Poller(adapt(_settings(configuration)), cloud, board.publish, store, vitals)
+        return Poller(adapt(_settings(configuration)), cloud, publish, store, vitals)
 
     return Plan(configuration.name, configuration, build)
 

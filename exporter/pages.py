@@ -16,12 +16,13 @@ Verdict = tuple[bool, str]
 class ViewPages:
     """The pages of the exporter; asking for one never asks a cloud.
 
-    `page_of_metrics` makes the page for an Accept header, `view` gives what is known now; `clock` is in epoch seconds.
+    `page_of_metrics` gives the page for an Accept header, as gzip or not; `view` gives what is known now; `clock` is in epoch
+    seconds.
     """
 
     def __init__(
         self,
-        page_of_metrics: Callable[[str], tuple[bytes, str]],
+        page_of_metrics: Callable[[str, bool], tuple[bytes, str]],
         view: Callable[[], View],
         healthy: Callable[[], Verdict],
         ready: Callable[[], Verdict],
@@ -33,9 +34,9 @@ class ViewPages:
         self._ready = ready
         self._clock = clock
 
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the page of metrics and its content type."""
-        return self._page_of_metrics(accept)
+    def metrics(self, accept: str, packed: bool) -> tuple[bytes, str]:
+        """Return the page of metrics, `packed` as gzip, and its content type."""
+        return self._page_of_metrics(accept, packed)
 
     def status(self) -> StatusPage:
         """Return what the page for people shows."""

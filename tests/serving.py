@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 import ssl
@@ -40,7 +41,7 @@ class FakePages:
     most_at_once: int = 0
     view: View = RICH
 
-    def metrics(self, accept: str) -> tuple[bytes, str]:
+    def metrics(self, accept: str, packed: bool) -> tuple[bytes, str]:
         if self.broken:
             raise ValueError("a secret detail")
         self.accepted.append(accept)
@@ -51,7 +52,8 @@ class FakePages:
         self.at_once -= 1
         openmetrics = "application/openmetrics-text" in accept
         kind = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
-        return self.body.encode(), f"{kind}; charset=utf-8"
+        body = self.body.encode()
+        return gzip.compress(body) if packed else body, f"{kind}; charset=utf-8"
 
     def status(self) -> StatusPage:
         return StatusPage(self.view, AT)

@@ -44,8 +44,8 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 class Pages(Protocol):
     """What is shown. Every method answers at once, from memory, and may be called from several threads."""
 
-    def metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the page of metrics and its content type, in the format that an Accept header prefers."""
+    def metrics(self, accept: str, packed: bool) -> tuple[bytes, str]:
+        """Return the page of metrics and its content type, in the format that an Accept header prefers; `packed` as gzip."""
         ...
 
     def status(self) -> StatusPage:
@@ -77,11 +77,11 @@ def build_app(pages: Pages, telemetry_path: str = "/metrics", reload: Callable[[
     routes = [
         Route("/-/healthy", _line_of_text(pages.healthy)),
         Route("/-/ready", _line_of_text(pages.ready)),
-        Route(telemetry_path, _page(lambda asked: pages.metrics(", ".join(asked.headers.getlist("accept"))), turn)),
-        Route(_MIGRATIONS, _page(lambda asked: pages.migrations(asked.query_params.multi_items()), turn)),
+        Route(telemetry_path, _page(lambda asked: _metrics(asked, pages), turn)),
+        Route(_MIGRATIONS, _page(lambda asked: _made(asked, pages.migrations(asked.query_params.multi_items())), turn)),
     ]
     if telemetry_path != "/":
-        routes.append(Route("/", _page(lambda _: landing_page(pages.status(), telemetry_path), turn)))
+        routes.append(Route("/", _page(lambda asked: _made(asked, landing_page(pages.status(), telemetry_path)), turn)))
     if reload is not None:
         routes.append(Route("/-/reload", _reloading(reload), methods=["POST"]))
     app = Starlette(
@@ -103,14 +103,14 @@ class _PathsAsWritten:
         await self._app({**scope, "path": scope["raw_path"].decode("ascii")}, receive, send)
 
 
-def _page(make: Callable[[Request], tuple[bytes, str]], turn: asyncio.Semaphore) -> _Endpoint:
+def _page(answer: Callable[[Request], Response], turn: asyncio.Semaphore) -> _Endpoint:
     """Return what answers with a page, once it is its turn."""
 
     async def endpoint(request: Request) -> Response:
         async with turn:
             if await request.is_disconnected():
                 return Response()  # nobody waits for it any more
-            return await run_in_threadpool(_answer, request, make)
+            return await run_in_threadpool(answer, request)
 
     return endpoint
 
@@ -150,9 +150,21 @@ async def _correct(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"400 Bad Request: {error}\n", 400, {"Cache-Control": "no-store", **_AS_SAID})
 
 
-def _answer(asked: Request, make: Callable[[Request], tuple[bytes, str]]) -> Response:
-    """Return a page, compressed where the client allows it."""
-    body, content_type = make(asked)
+def _metrics(asked: Request, pages: Pages) -> Response:
+    """Return the page of metrics, which is kept compressed for those who allow it."""
+    packed = _allows_gzip(asked)
+    body, content_type = pages.metrics(", ".join(asked.headers.getlist("accept")), packed)
+    return _answer(body, content_type, packed)
+
+
+def _made(asked: Request, page: tuple[bytes, str]) -> Response:
+    """Return a page that was made for this client, compressed where it allows that."""
+    body, content_type = page
+    packed = len(body) >= _WORTH_COMPRESSING and _allows_gzip(asked)
+    return _answer(gzip.compress(body, _COMPRESSION, mtime=0) if packed else body, content_type, packed)
+
+
+def _answer(body: bytes, content_type: str, packed: bool) -> Response:
     headers = {
         "Content-Type": content_type,
         "Vary": "Accept, Accept-Encoding",
@@ -160,16 +172,13 @@ def _answer(asked: Request, make: Callable[[Request], tuple[bytes, str]]) -> Res
         **_AS_SAID,
         "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     }
-    if len(body) >= _WORTH_COMPRESSING and _allows_gzip(", ".join(asked.headers.getlist("accept-encoding"))):
-        body = gzip.compress(body, _COMPRESSION, mtime=0)
-        headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers)
+    return Response(body, headers=headers | ({"Content-Encoding": "gzip"} if packed else {}))
 
 
-def _allows_gzip(accepted: str) -> bool:
-    """Tell whether an Accept-Encoding header allows gzip (RFC 9110, 12.5.3)."""
+def _allows_gzip(asked: Request) -> bool:
+    """Tell whether the Accept-Encoding headers allow gzip (RFC 9110, 12.5.3)."""
     weights: dict[str, bool] = {}
-    for each in accepted.lower().split(","):
+    for each in ", ".join(asked.headers.getlist("accept-encoding")).lower().split(","):
         coding, *parameters = (part.strip() for part in each.split(";"))
         weights[coding] = not any(re.fullmatch(r"q=0(\.0*)?", parameter.replace(" ", "")) for parameter in parameters)
     return weights.get("gzip", weights.get("*", False))

@@ -16,6 +16,7 @@ from exporter.domain.server import Progress, Server
 from exporter.domain.view import CloudView, Health, LiveMigrationRecord, Process, StrandedServer, Timing, View
 
 BEGUN = 1_700_000_000.0
+PROCESS = Process("1.2.3", "abcdef", "3.11.7")
 
 
 def migration(number: int, kind: MigrationType, status: str, **changes: object) -> Migration:
@@ -116,4 +117,4 @@ def cloud_view(**changes: object) -> CloudView:
 
 def view(*clouds: CloudView) -> View:
     """Return a view of these clouds."""
-    return View(Process("1.2.3", "abcdef", "3.11.7"), clouds or (cloud_view(),))
+    return View(PROCESS, clouds or (cloud_view(),))
