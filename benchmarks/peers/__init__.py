@@ -1,0 +1,1 @@
+"""How others do what the exporter does, each written as its users would write it."""
