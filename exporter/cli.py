@@ -25,6 +25,7 @@ from exporter.flags import parse
 from exporter.listing import silent_clouds, something_is_stuck, table
 from exporter.metrics.exposition import Exposition
 from exporter.pages import ViewPages
+from exporter.pauses import shorten_pauses
 from exporter.poller import Poller
 from exporter.questions import Settings
 from exporter.reload import Reload
@@ -203,6 +204,7 @@ def _serve_clouds(
     hint: str | None = None,
 ) -> int:
     """Watch the clouds and serve their pages until a signal comes."""
+    shorten_pauses()
     next_signal = _signals()
     configuration, store = configured(), _store(options, environ)
     board = Board(lambda: _process(environ, store, reload.successful))
