@@ -54,13 +54,13 @@ def count(what: str, number: float, at_most: float | None = None, unit: str = ""
 
 def same(what: str, ours: object, truth: object) -> Figure:
     """Return whether something is as it must be."""
-    return Figure(what, "yes" if ours == truth else f"no: {ours} is not {truth}", "yes", ours == truth)
+    return Figure(what, "yes" if ours == truth else f"no: {ours!r:.60} is not {truth!r:.60}", "yes", ours == truth)
 
 
 def shown(number: float) -> str:
     """Return a number to three digits."""
     if number >= 100:
-        return f"{round(number, 2 - len(str(int(number)))):,.0f}"
+        return f"{round(number, 3 - len(str(int(number)))):,.0f}"
     return f"{number:.3g}"
 
 

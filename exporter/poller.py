@@ -10,7 +10,7 @@ from collections.abc import Callable, Set
 
 from exporter.domain.chronicle import Chronicle
 from exporter.domain.cloud import Cloud, CloudError, ErrorKind, Feature
-from exporter.domain.showing import cloud_view
+from exporter.domain.showing import Lineup, cloud_view
 from exporter.domain.view import CloudView
 from exporter.questions import Heard, Questions, Settings
 from exporter.store import MemoryStore, Store
@@ -56,6 +56,7 @@ class Poller:
         state = self._store.load(settings.name)
         diagnoses = Feature.DIAGNOSIS in settings.features
         self._chronicle = Chronicle(settings.limits, settings.ignores, settings.per_host, state, diagnoses=diagnoses)
+        self._lineup = Lineup(self._chronicle, settings.limits)
         self.vitals = Vitals() if vitals is None else vitals
         self.vitals.begin(settings.interval, state.last_success)
         self._failures = 0
@@ -198,8 +199,7 @@ class Poller:
         settings = self._settings
         view = cloud_view(
             self.name,
-            self._chronicle,
-            settings.limits,
+            self._lineup,
             self._store.totals(self.name),
             self.vitals.health(),
             stale=self._is_stale(),

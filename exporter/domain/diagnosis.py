@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from exporter.domain.lifecycle import MINUTE, UNKNOWN_STATUS, Actor, MigrationType, Phase, Reason
 from exporter.domain.migration import Migration
@@ -26,7 +25,6 @@ COMPLETION_GRACE = 5 * MINUTE
 LEAST_GIB = 2.0
 
 _GIB = 2**30
-_NO_PROGRESS_KNOWN: Mapping[str, Progress] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,32 +197,47 @@ def _completion_timeout(migration: Migration, limits: Limits, progress: Progress
     return limits.completion_timeout_per_gib * sum(max(LEAST_GIB, size) for size in sizes)
 
 
-def find_stuck(
-    live: Mapping[str, Tracked], limits: Limits, at: float, progress: Mapping[str, Progress] = _NO_PROGRESS_KNOWN
+def find_late(
+    records: Mapping[str, Tracked], limits: Limits, at: float, progress: Mapping[str, Progress]
 ) -> dict[str, Stuck]:
-    """Return the live records of which sweeps found something wrong, or that take too long, by uuid.
+    """Return the records of which sweeps found something wrong, or that take too long, some of which may wait their turn.
 
-    `progress` is what running live migrations have moved, by uuid. A queued live migration waits its turn while another one
-    that is not stuck itself runs from the same host (nova/conf/compute.py, `max_concurrent_live_migrations`).
+    `progress` is what running live migrations have moved, by uuid.
     """
-    found = {uuid: _stuck(each, limits, at, progress.get(uuid)) for uuid, each in live.items()}
-    stuck = {uuid: each for uuid, each in found.items() if each is not None}
-    busy = {
-        each.migration.source_host
-        for uuid, each in live.items()
-        if uuid not in stuck and each.migration.status in _HOLDS_THE_QUEUE
+    found = {uuid: _stuck(each, limits, at, progress.get(uuid)) for uuid, each in records.items()}
+    return {uuid: each for uuid, each in found.items() if each is not None}
+
+
+def without_waiting(
+    late: Mapping[str, Stuck], live: Mapping[str, Tracked], holders: Mapping[str, Tracked]
+) -> dict[str, Stuck]:
+    """Return the late records but those that wait their turn; `holders` are all that hold a queue.
+
+    A queued live migration waits while another one that is not stuck itself runs from the same host
+    (nova/conf/compute.py, `max_concurrent_live_migrations`).
+    """
+    queued = {
+        uuid for uuid, each in late.items() if live[uuid].migration.status == "queued" and each.reason not in FAULTS
     }
-    return {
-        uuid: each for uuid, each in stuck.items() if each.reason in FAULTS or not _waits_its_turn(live[uuid], busy)
-    }
+    if not queued:
+        return dict(late)
+    busy = {each.migration.source_host for uuid, each in holders.items() if uuid not in late} - {None}
+    waiting = {uuid for uuid in queued if live[uuid].migration.source_host in busy}
+    return {uuid: each for uuid, each in late.items() if uuid not in waiting}
 
 
 _HOLDS_THE_QUEUE = frozenset({"preparing", "running", "running (post-copy)"})
 
 
-def _waits_its_turn(tracked: Tracked, busy: set[str | None]) -> bool:
-    migration = tracked.migration
-    return migration.status == "queued" and migration.source_host is not None and migration.source_host in busy
+def holds_the_queue(tracked: Tracked) -> bool:
+    """Tell whether other live migrations from the same host must wait for a record."""
+    return tracked.migration.status in _HOLDS_THE_QUEUE
+
+
+def next_moment(tracked: Tracked, limits: Limits, at: float, progress: Progress | None) -> float:
+    """Return the time behind which what `find_late` says at another time may no longer hold; infinity for never."""
+    moments = (_standstill_of(tracked, limits, progress), deadline_of(tracked, limits, progress))
+    return min((each for each in moments if each >= at), default=math.inf)
 
 
 def _stuck(tracked: Tracked, limits: Limits, at: float, progress: Progress | None) -> Stuck | None:

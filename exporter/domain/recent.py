@@ -30,7 +30,8 @@ class Recent:
                     self._note(migration.uuid, name_of(migration.migration_type, status), seconds)
                 case Ended():
                     self._end(event)
-        self._lengths = {uuid: lengths for uuid, lengths in self._lengths.items() if uuid in live}
+        if len(self._lengths) > len(live):  # who ends takes them along; what else is left is of records forgotten since
+            self._lengths = {uuid: lengths for uuid, lengths in self._lengths.items() if uuid in live}
 
     def ends(self) -> tuple[RecentEnd, ...]:
         """Return the last ends, the newest first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Set
 
 from exporter.domain.chronicle import Chronicle
 from exporter.domain.diagnosis import Limits, deadline_of
@@ -14,26 +15,76 @@ from exporter.domain.stranded import is_stranded
 from exporter.domain.tracked import Tracked
 from exporter.domain.view import CloudView, Health, LiveMigrationRecord, StrandedServer
 
+#: What orders a record: its precedence, of which the last is its uuid.
+_Place = tuple[int, float, str]
+
+#: From this share of records that changed on, all are put in order anew instead of each into its place.
+_MANY = 0.1
+
+
+class Lineup:
+    """The live records of a cloud in the order in which they are shown; made anew are those that changed."""
+
+    def __init__(self, chronicle: Chronicle, limits: Limits) -> None:
+        self.chronicle = chronicle
+        self.limits = limits
+        self._places: dict[str, _Place] = {}
+        self._order: list[_Place] = []
+        self._records: list[LiveMigrationRecord] = []
+
+    def records(self) -> tuple[LiveMigrationRecord, ...]:
+        """Return the records as they are now."""
+        changed = self.chronicle.unshown
+        new = [self._record(uuid) for uuid in changed if self.chronicle.is_watched(uuid)]
+        if len(changed) > _MANY * len(self._order):
+            self._sort(changed, new)
+        else:
+            self._move(changed, new)
+        self.chronicle.unshown = set()
+        return tuple(self._records)
+
+    def _record(self, uuid: str) -> LiveMigrationRecord:
+        return _record(self.chronicle.tracker.live[uuid], self.chronicle, self.limits)
+
+    def _sort(self, changed: Set[str], new: Iterable[LiveMigrationRecord]) -> None:
+        """Put all in order: those that did not change are already, which costs next to nothing."""
+        kept = zip(self._order, self._records, strict=True)
+        placed = [(place, each) for place, each in kept if place[-1] not in changed]
+        placed += [(each.precedence, each) for each in new]
+        placed.sort()  # no two have the same place
+        self._places = {place[-1]: place for place, _ in placed}
+        self._order = [place for place, _ in placed]
+        self._records = [each for _, each in placed]
+
+    def _move(self, changed: Set[str], new: Iterable[LiveMigrationRecord]) -> None:
+        """Take out what changed, and put what is there of it now into its place."""
+        for place in [self._places.pop(uuid) for uuid in changed if uuid in self._places]:
+            at = bisect_left(self._order, place)
+            del self._order[at], self._records[at]
+        for record in new:
+            place = record.precedence
+            at = bisect_left(self._order, place)
+            self._order.insert(at, place)
+            self._records.insert(at, record)
+            self._places[place[-1]] = place
+
 
 def cloud_view(
-    cloud: str, chronicle: Chronicle, limits: Limits, totals: Totals, health: Health, *, stale: bool, series_cap: int,
+    cloud: str, lineup: Lineup, totals: Totals, health: Health, *, stale: bool, series_cap: int,
     per_host: bool,
 ) -> CloudView:  # fmt: skip
     """Return the view of a cloud; `totals` are the counters that may be shown, which may lag behind the chronicle's.
 
     Every pair that is possible is there, at zero where nothing was counted.
     """
-    watched = chronicle.watched()
-    records = sorted(
-        (_record(each, chronicle, limits) for each in watched.values()), key=lambda record: record.precedence
-    )
+    chronicle, limits = lineup.chronicle, lineup.limits
     return CloudView(
         cloud=cloud,
         health=health,
         totals=Ledger(totals=totals).totals(),
         expected=_expected(limits, chronicle.names),
-        live=tuple(records),
-        ignored=len(chronicle.tracker.live) - len(watched),
+        live=lineup.records(),
+        ignored=chronicle.ignored,
         series_cap=series_cap,
         per_host=per_host,
         stale=stale,

@@ -16,7 +16,7 @@ from exporter.domain.tracker import End, Times
 
 @dataclass(frozen=True, slots=True)
 class CloudState:
-    """Everything that must survive of one cloud, as it was after one poll.
+    """Everything that must survive of one cloud after a poll; the records of a chronicle's state go on with the chronicle.
 
     `unknown_pairs` are the statuses seen that the lifecycle table does not know, under the names they are exposed by.
     `last_success` is when the poll ended, in seconds since the epoch. `lookups` are the records to be read from actions,

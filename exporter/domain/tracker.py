@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +32,7 @@ from exporter.domain.lookups import (
     told,
 )
 from exporter.domain.migration import Migration
+from exporter.domain.revocable import Revocable
 from exporter.domain.server import Action
 from exporter.domain.snapshot import Snapshot, baseline_of, furthest
 from exporter.domain.tracked import (
@@ -47,6 +49,7 @@ from exporter.domain.tracked import (
     move_duration,
     move_end_events,
     passed_statuses,
+    seen_again,
     stayed,
     was_reused,
 )
@@ -75,11 +78,6 @@ class End:
     created_at: float
     counted: bool
 
-    @property
-    def newest(self) -> float:
-        """Return the later of its record's creation and of the end itself."""
-        return max(self.created_at, self.stamp)
-
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -96,7 +94,7 @@ class Times:
 
 
 class Tracker:
-    """All migrations of one cloud.
+    """All migrations of one cloud; what was taken in since it was marked can be taken back.
 
     `touched` are the records of which something may have changed since the set was last emptied. `lookups` are those whose way
     is to be read from the actions of their servers.
@@ -110,12 +108,29 @@ class Tracker:
         lookups: Mapping[str, Lookup] = _NOTHING,
     ) -> None:
         self.times = times
-        self.live: dict[str, Tracked] = dict(live)
-        self.ended: dict[str, End] = dict(ended)
-        self.lookups: dict[str, Lookup] = dict(lookups)
+        self.live = Revocable(live)
+        self.ended = Revocable(ended)
+        self.lookups = Revocable(lookups)
         self.touched: set[str] = set()
-        self._exact = False
+        self._exact = self._complete = False
+        self._oldest_end = -math.inf
         self._resumed_from = times.last_poll_begun
+        self._marked = times
+
+    def mark(self) -> None:
+        """Note how everything is now, to come back to that."""
+        for each in (self.live, self.ended, self.lookups):
+            each.mark()
+        self.touched.clear()
+        self._marked = self.times
+
+    def take_back(self) -> None:
+        """Make everything as it was when it was marked, and go on from there as after a restart."""
+        for each in (self.live, self.ended, self.lookups):
+            each.take_back()
+        self.touched.clear()
+        self.times, self._resumed_from = self._marked, self._marked.last_poll_begun
+        self._oldest_end = -math.inf
 
     @property
     def baseline(self) -> float | None:
@@ -145,15 +160,14 @@ class Tracker:
         if first:
             self.times = replace(self.times, baseline=baseline_of(snapshot))
         shown = furthest(snapshot.migrations if snapshot.newest is None else (*snapshot.migrations, snapshot.newest))
-        self._exact = snapshot.exact
+        self._exact, self._complete = snapshot.exact, snapshot.complete
         events = self._take_actions(snapshot, at)
-        for migration in sorted(shown.values(), key=lambda each: (each.created_at, each.uuid)):
+        for migration in sorted(shown.values(), key=attrgetter("created_at", "uuid")):
             events += self._take(migration, at, first)
         if snapshot.complete:
             self._leave_out_unwatched_time(snapshot.begun)
             events += self._take_absences(shown, snapshot.deletions, at)
             self._forget_old_ends(shown, at)
-        self.touched.update(uuid for uuid in shown if uuid in self.live)
         self._advance_watermark(snapshot, at)
         return events
 
@@ -189,6 +203,10 @@ class Tracker:
         tracked = self.live.get(migration.uuid)
         if tracked is None:
             return self._take_new(migration, at, first)
+        if migration == tracked.migration and tracked.unseen_since is None:
+            self._see_again(tracked, at)
+            return []
+        self.touched.add(migration.uuid)
         if migration.status == tracked.migration.status:
             self.live[migration.uuid] = stayed(tracked, migration, at)
             return []
@@ -196,6 +214,13 @@ class Tracker:
             self.live[migration.uuid] = replace(tracked, unseen_since=None)
             return []
         return self._go_on(tracked, migration, at)
+
+    def _see_again(self, tracked: Tracked, at: float) -> None:
+        """Note that a record is as it was; one that the last sweep showed so, as this one does, counts as untouched."""
+        uuid = tracked.migration.uuid
+        self.live[uuid] = seen_again(tracked, at)
+        if not self._complete or tracked.seen != self.times.last_sweep:
+            self.touched.add(uuid)
 
     def _take_after_end(self, migration: Migration, end: End) -> list[Event]:
         """Take in an answer for a record that has ended: at most, the end is another one now."""
@@ -213,6 +238,7 @@ class Tracker:
             if migration.created_at >= since:
                 self._remember_end(migration, migration.status, migration.stamp, counted=False)
             return []
+        self.touched.add(migration.uuid)
         if counted:
             return self._begin(migration, at)
         self.live[migration.uuid] = tracked = found(migration, at)
@@ -246,7 +272,8 @@ class Tracker:
             if now.move_over:
                 events += self._want(migration.uuid, Lookup(at))
             return events
-        self.live.pop(migration.uuid, None)
+        if migration.uuid in self.live:
+            del self.live[migration.uuid]
         self._remember_end(migration, migration.status, migration.stamp, counted=True)
         events += self._want(migration.uuid, Lookup(at, 0, moved, migration.status, migration.stamp))
         return [*events, Ended(migration, migration.status, migration.row.outcome or Outcome.UNKNOWN)]
@@ -278,7 +305,8 @@ class Tracker:
     def _take_actions(self, snapshot: Snapshot, at: float) -> list[Event]:
         """Take in what was read of the actions of servers; what cannot be read any more counts as the stamps prove it."""
         events: list[Event] = []
-        for uuid in in_turn(self.lookups)[MOST_LOOKUPS if snapshot.exact else 0 :]:
+        most = MOST_LOOKUPS if snapshot.exact else 0
+        for uuid in in_turn(self.lookups)[most:] if len(self.lookups) > most else ():
             events += self._settle(uuid, ())
         for uuid in sorted(self.lookups.keys() & snapshot.actions.keys()):
             actions = snapshot.actions[uuid]
@@ -300,7 +328,8 @@ class Tracker:
 
     def _settle(self, uuid: str, actions: Sequence[Action]) -> list[Event]:
         """Count what the actions tell of a record, once and for all."""
-        lookup, live = self.lookups.pop(uuid), self.live.get(uuid)
+        lookup, live = self.lookups[uuid], self.live.get(uuid)
+        del self.lookups[uuid]
         self.touched.add(uuid)
         past = lookup.past(live)
         if past is None:
@@ -313,8 +342,8 @@ class Tracker:
         """Count the time before a restart, in which nobody looked, not as one in which records were not shown."""
         watched, self._resumed_from = self._resumed_from, None
         gap = 0.0 if watched is None else max(0.0, begun - watched)
-        for uuid, tracked in self.live.items():
-            if gap and tracked.unseen_since is not None:
+        for uuid, tracked in self.live.items() if gap else ():
+            if tracked.unseen_since is not None:
                 self.live[uuid] = replace(tracked, unseen_since=tracked.unseen_since + gap)
 
     def _take_absences(
@@ -322,9 +351,8 @@ class Tracker:
     ) -> list[Event]:
         """Take in what a complete snapshot does not show."""
         events: list[Event] = []
-        for uuid, tracked in sorted(self.live.items()):
-            if uuid in shown:
-                continue
+        for uuid in sorted(self.live.keys() - shown.keys()):
+            tracked = self.live[uuid]
             deletion = deletions.get(tracked.migration.server_id)
             unseen_since = at if tracked.unseen_since is None else tracked.unseen_since
             if deletion is not None:
@@ -350,6 +378,7 @@ class Tracker:
 
     def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
         self.ended[migration.uuid] = End(status, stamp, migration.created_at, counted)
+        self._oldest_end = min(self._oldest_end, max(migration.created_at, stamp))
         self.touched.add(migration.uuid)
 
     def _forget_old_ends(self, shown: Mapping[str, Migration], at: float) -> None:
@@ -358,10 +387,14 @@ class Tracker:
         What was given up with a cell that was down for long comes back with it, and would begin anew. Not while they are
         shown: the stale twin of a cross-cell move may live on, and would begin anew too.
         """
-        old = [uuid for uuid, end in self.ended.items() if at - end.newest >= END_MEMORY and uuid not in shown]
+        if at - self._oldest_end < END_MEMORY:
+            return
+        newest = {uuid: max(end.created_at, end.stamp) for uuid, end in self.ended.items()}
+        old = [uuid for uuid, when in newest.items() if at - when >= END_MEMORY and uuid not in shown]
         for uuid in old:
-            del self.ended[uuid]
+            del self.ended[uuid], newest[uuid]
         self.touched.update(old)
+        self._oldest_end = min(newest.values(), default=math.inf)
 
     def _advance_watermark(self, snapshot: Snapshot, at: float) -> None:
         stamps = [each.updated_at for each in snapshot.migrations if each.updated_at is not None]

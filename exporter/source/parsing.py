@@ -16,6 +16,10 @@ MAX_TEXT = 255
 #: SQLite, where the state is kept, knows integers of 64 bits; Nova's flavor ids have 32.
 MAX_INTEGER = 2**63 - 1
 
+#: A naive time is UTC; from 1970 until the year 9000 it needs no second look.
+_EPOCH = datetime(1970, 1, 1)
+_FAR_OFF = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
 _SHORTEST_TIME = len("2026-01-01T00:00:00")
 _MAX_SHOWN = 80
 _is_uuid = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}").fullmatch
@@ -84,8 +88,9 @@ def parse_time(text: object) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        datetime.fromtimestamp(seconds, UTC)  # an offset, or rounding, may lead past the year 9999
+        seconds = moment.timestamp() if moment.tzinfo else (moment - _EPOCH).total_seconds()
+        if not 0.0 <= seconds < _FAR_OFF:
+            datetime.fromtimestamp(seconds, UTC)  # an offset, or rounding, may lead past the year 9999
     except (ValueError, OverflowError):
         return None
     return seconds

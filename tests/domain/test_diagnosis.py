@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain.diagnosis import FAULTS, Limits, Stuck, deadline_of, find_stuck, judge, opinion
+from exporter.domain.diagnosis import FAULTS, Limits, Stuck, deadline_of, judge, opinion
 from exporter.domain.lifecycle import (
     LIVE_ROWS,
     UNKNOWN_STATUS,
@@ -27,6 +27,7 @@ from exporter.domain.lifecycle import (
 from exporter.domain.migration import Migration
 from exporter.domain.server import MOVING_STATUSES, Progress, Server, Sighting
 from exporter.domain.snapshot import Snapshot
+from exporter.domain.standing import Standing
 from exporter.domain.tracked import NO_VERDICT, Stay, Tracked, Verdict
 from exporter.domain.tracker import Tracker
 from tests.domain.records import COLD, EVACUATION, HOUR, LIVE, RESIZE, record
@@ -47,7 +48,8 @@ def tracked(migration: Migration, since: float = 0.0, heartbeat: float | None = 
 def found(*live: Tracked, at: float, limits: Limits = LIMITS, progress: Progress | None = None) -> dict[str, Stuck]:
     """Return what is stuck of some records; `progress` is that of the record `m`."""
     of_records = {} if progress is None else {"m": progress}
-    return find_stuck({each.migration.uuid: each for each in live}, limits, at, of_records)
+    records = {each.migration.uuid: each for each in live}
+    return Standing(limits).judge(records, records.keys(), frozenset(), at, of_records)
 
 
 def test_a_record_is_stuck_only_after_its_threshold() -> None:
