@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from exporter.domain.cloud import Rejection, RejectReason
 from exporter.domain.lifecycle import MigrationType
@@ -26,6 +27,12 @@ _is_uuid = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}").f
 _TYPES: Mapping[str, MigrationType] = {kind.value: kind for kind in MigrationType}
 
 
+#: Texts that many records have in common, such as the names of hosts; JSON gives each record its own.
+Texts = dict[str, str]
+
+T = TypeVar("T", str, None, str | None)
+
+
 class _OddError(Exception):
     """A record that cannot be understood."""
 
@@ -39,8 +46,9 @@ def parse_all(raws: Iterable[object]) -> tuple[tuple[Migration, ...], tuple[Reje
     """Return the records that were understood, and those that were not."""
     migrations: list[Migration] = []
     rejections: list[Rejection] = []
+    texts: Texts = {}
     for raw in raws:
-        record = parse(raw)
+        record = parse(raw, texts)
         if isinstance(record, Migration):
             migrations.append(record)
         else:
@@ -48,35 +56,40 @@ def parse_all(raws: Iterable[object]) -> tuple[tuple[Migration, ...], tuple[Reje
     return tuple(migrations), tuple(rejections)
 
 
-def parse(raw: object) -> Migration | Rejection:
-    """Return the record, or the first reason for which it cannot be understood.
+def parse(raw: object, texts: Texts | None = None) -> Migration | Rejection:
+    """Return the record, or the first reason for which it cannot be understood; a text that is among `texts` is shared.
 
     Fields that this does not know are ignored (nova/api/openstack/compute/schemas/migrations.py lists those of today).
     """
     try:
         if not isinstance(raw, dict):
             raise _OddError(RejectReason.NOT_AN_OBJECT, _shown(raw))
-        return _migration(raw)
+        return _migration(raw, {} if texts is None else texts)
     except _OddError as odd:
         return Rejection(odd.reason, record_name(raw), odd.detail)
 
 
-def _migration(raw: Mapping[str, object]) -> Migration:
+def _migration(raw: Mapping[str, object], texts: Texts) -> Migration:
     get = raw.get
     updated = get("updated_at")
     return Migration(
         uuid=_uuid(get("uuid"), "uuid", RejectReason.NO_UUID),
         server_id=_uuid(get("instance_uuid"), "instance_uuid", RejectReason.NO_SERVER),
         migration_type=_type(get("migration_type")),
-        status=_status(get("status")),
+        status=shared(_status(get("status")), texts),
         created_at=_time(get("created_at"), "created_at"),
         updated_at=None if updated is None else _time(updated, "updated_at"),
-        source_host=_text(get("source_compute"), "source_compute"),
-        dest_host=_text(get("dest_compute"), "dest_compute"),
-        initiator_project_id=_text(get("project_id"), "project_id"),
+        source_host=shared(_text(get("source_compute"), "source_compute"), texts),
+        dest_host=shared(_text(get("dest_compute"), "dest_compute"), texts),
+        initiator_project_id=shared(_text(get("project_id"), "project_id"), texts),
         old_flavor_id=_integer(get("old_instance_type_id"), "old_instance_type_id"),
         new_flavor_id=_integer(get("new_instance_type_id"), "new_instance_type_id"),
     )
+
+
+def shared(text: T, texts: Texts) -> T:
+    """Return a text that is equal, of which there is one only: half of a record's memory would be copies."""
+    return text if text is None else texts.setdefault(text, text)
 
 
 def parse_time(text: object) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from exporter.domain.server import Action, Progress, Server, Step
-from exporter.source.parsing import MAX_INTEGER, parse_time, text_of, uuid_of
+from exporter.source.parsing import MAX_INTEGER, Texts, parse_time, shared, text_of, uuid_of
 from exporter.source.replies import rows_in
 
 COMPUTE = "nova-compute"
@@ -28,7 +28,8 @@ _RESULTS: Mapping[str | None, bool] = {"Success": True, "Error": False}
 
 def servers_of(rows: Iterable[object]) -> tuple[Server, ...]:
     """Return the servers of rows of servers/detail."""
-    return tuple(server for server in map(_server, rows) if server)
+    texts: Texts = {}
+    return tuple(server for row in rows if (server := _server(row, texts)))
 
 
 def hosts_up_in(body: object, hosts: Collection[str]) -> dict[str, bool]:
@@ -74,19 +75,19 @@ def progress_in(body: object) -> dict[str, Progress]:
     return {uuid: _progress(row) for row in rows if isinstance(row, dict) and (uuid := uuid_of(row))}
 
 
-def _server(raw: object) -> Server | None:
-    uuid, status = uuid_of(raw, "id"), text_of(raw, "status")
+def _server(raw: object, texts: Texts) -> Server | None:
+    uuid, status = uuid_of(raw, "id"), shared(text_of(raw, "status"), texts)
     if uuid is None or status is None:
         return None
     return Server(
         id=uuid,
         status=status,
         name=text_of(raw, "name"),
-        project_id=text_of(raw, "tenant_id"),
-        vm_state=text_of(raw, "OS-EXT-STS:vm_state"),
-        task_state=text_of(raw, "OS-EXT-STS:task_state"),
+        project_id=shared(text_of(raw, "tenant_id"), texts),
+        vm_state=shared(text_of(raw, "OS-EXT-STS:vm_state"), texts),
+        task_state=shared(text_of(raw, "OS-EXT-STS:task_state"), texts),
         power_state=_power_state(raw),
-        host=text_of(raw, "OS-EXT-SRV-ATTR:host"),
+        host=shared(text_of(raw, "OS-EXT-SRV-ATTR:host"), texts),
     )
 
 
