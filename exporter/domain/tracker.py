@@ -113,7 +113,7 @@ class Tracker:
         self.lookups = Revocable(lookups)
         self.touched: set[str] = set()
         self._exact = self._complete = False
-        self._oldest_end = -math.inf
+        self._forget_at = -math.inf
         self._resumed_from = times.last_poll_begun
         self._marked = times
 
@@ -130,7 +130,7 @@ class Tracker:
             each.take_back()
         self.touched.clear()
         self.times, self._resumed_from = self._marked, self._marked.last_poll_begun
-        self._oldest_end = -math.inf
+        self._forget_at = -math.inf
 
     @property
     def baseline(self) -> float | None:
@@ -378,23 +378,25 @@ class Tracker:
 
     def _remember_end(self, migration: Migration, status: str, stamp: float, counted: bool) -> None:
         self.ended[migration.uuid] = End(status, stamp, migration.created_at, counted)
-        self._oldest_end = min(self._oldest_end, max(migration.created_at, stamp))
         self.touched.add(migration.uuid)
 
     def _forget_old_ends(self, shown: Mapping[str, Migration], at: float) -> None:
         """Forget ends that could not be counted again: their records were created too long ago, and ended as long ago.
 
         What was given up with a cell that was down for long comes back with it, and would begin anew. Not while they are
-        shown: the stale twin of a cross-cell move may live on, and would begin anew too.
+        shown: the stale twin of a cross-cell move may live on, and would begin anew too. Once a day, for there may be a million.
         """
-        if at - self._oldest_end < END_MEMORY:
+        if at < self._forget_at:
             return
-        newest = {uuid: max(end.created_at, end.stamp) for uuid, end in self.ended.items()}
-        old = [uuid for uuid, when in newest.items() if at - when >= END_MEMORY and uuid not in shown]
+        self._forget_at = at + DAY
+        old = [
+            uuid
+            for uuid, end in self.ended.items()
+            if at - max(end.created_at, end.stamp) >= END_MEMORY and uuid not in shown
+        ]
         for uuid in old:
-            del self.ended[uuid], newest[uuid]
+            del self.ended[uuid]
         self.touched.update(old)
-        self._oldest_end = min(newest.values(), default=math.inf)
 
     def _advance_watermark(self, snapshot: Snapshot, at: float) -> None:
         stamps = [each.updated_at for each in snapshot.migrations if each.updated_at is not None]

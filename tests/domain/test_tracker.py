@@ -733,10 +733,11 @@ def test_missing_are_the_live_records_that_are_not_shown() -> None:
 def test_ends_are_forgotten_when_they_could_not_be_counted_again() -> None:
     over = record(LIVE, "error", 7, 9)
     tracker = after_empty_table(Step(30, (over,), FAILED_AT_ONCE), Step(END_MEMORY, ()))
-    assert set(tracker.ended) == {"m"}
     play([Step(END_MEMORY + 9, ())], tracker)
+    assert set(tracker.ended) == {"m"}  # it is looked for them once a day
+    play([Step(END_MEMORY + DAY, ())], tracker)
     assert tracker.ended == {}
-    play([Step(END_MEMORY + 30, (over,))], tracker)
+    play([Step(END_MEMORY + DAY + 30, (over,))], tracker)
 
 
 # --- the watermark ---
