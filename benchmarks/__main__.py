@@ -1,6 +1,6 @@
 """Run the benchmarks: `python -m benchmarks` all of them, `python -m benchmarks page soak` those named.
 
-Each runs in a process of its own. All of them together write their tables into benchmarks/README.md.
+Each runs in a process of its own and writes its table into benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -45,8 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps([asdict(each) for each in importlib.import_module(f"benchmarks.{asked.names[0]}").measure()]))
         return 0
     told = [run(name) for name in asked.names or NAMES]
-    if not asked.names:
-        write(told)
+    write(told)
     return int(any(figure.met is False for each in told for figure in each.figures))
 
 
@@ -63,23 +63,25 @@ def run(name: str) -> Told:
 
 
 def table(told: Told) -> str:
-    """Return the table of one benchmark as Markdown."""
+    """Return the section of one benchmark as Markdown."""
     rows = ["| what | measured | goal | |", "|---|---:|---|---|"]
     for each in told.figures:
         verdict = "" if each.met is None else "met" if each.met else "**missed**"
         rows.append(f"| {each.what} | {each.value} | {each.goal} | {verdict} |")
-    return "\n".join([f"### {told.title}", "", told.about, "", *rows, ""])
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs; {told.seconds / 60:.1f} minutes."
+    return "\n".join([f"### {told.title}", "", told.about, "", *rows, "", machine, ""])
 
 
 def write(told: Sequence[Told]) -> None:
-    """Put the tables into the README, in the place of those of the run before."""
+    """Put the sections into the README, in the place of those of the runs before."""
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    took = sum(each.seconds for each in told) / 60
-    machine = f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, {took:.0f} minutes in all."
-    tables = "\n".join(table(each) for each in told)
-    README.write_text(f"{before}{BEGIN}\n{machine}\n\n{tables}\n{END}{after}", encoding="utf-8")
+    between, after = rest.split(END)
+    titles = [importlib.import_module(f"benchmarks.{name}").TITLE for name in NAMES]
+    sections = {part.split("\n")[0]: f"### {part.strip()}\n" for part in between.split("### ")[1:]}
+    sections |= {each.title: table(each) for each in told}
+    tables = "\n".join(sections[title] for title in titles if title in sections)
+    README.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -163,7 +163,11 @@ def _watch(pipe: Connection, store: StateFile) -> tuple[list[_Poll], list[_Poll]
     store.close()
     seen = [each for each in polls if each.cloud != first.name]
     quiet = [each for each in seen if begun <= each.began < hanging]
-    return quiet, [each for each in seen if hanging <= each.began < ended], spent
+    return (
+        quiet,
+        [each for each in seen if hanging <= each.began and each.over < ended],
+        spent,
+    )  # the end cuts polls short
 
 
 def _plan(number: int, access: dict[str, str], polls: list[_Poll], board: Board, store: Store) -> Plan:

@@ -29,7 +29,7 @@ SIZES = (1_000, 100_000, 1_000_000)
 PEERS_AT = 100_000
 
 #: Live records of each pair of type and status that there is.
-EACH = 5
+EACH = 3
 
 #: Polls before anything is measured, and measured ones; each tenth is a sweep.
 WARM_UP, MEASURED = 9, 20
@@ -149,7 +149,7 @@ def flat(found: Mapping[int, Steady]) -> Iterable[Figure]:
 def equal(what: str, numbers: Sequence[Sequence[int]]) -> Figure:
     """Return the mean of a number with each size of the history, which is to be the same poll for poll."""
     sizes = ", ".join(f"{size:,}" for size in SIZES)
-    shown = " / ".join(f"{statistics.fmean(each):.1f}" for each in numbers)
+    shown = " / ".join(f"{statistics.fmean(each):g}" for each in numbers)
     return Figure(
         f"{what}, {sizes} records of history", shown, "all the same", all(each == numbers[0] for each in numbers)
     )

@@ -27,6 +27,7 @@ from exporter.domain.migration import Migration
 from exporter.domain.server import Action, Progress, Server
 from exporter.domain.view import Process
 from exporter.metrics.exposition import Exposition
+from exporter.pauses import shorten_pauses
 from exporter.poller import Poller
 from exporter.questions import Settings
 from exporter.store.state_file import StateFile
@@ -139,6 +140,7 @@ def _migration(shown: Shown) -> Migration:
 
 def _be_an_exporter(pipe: Connection, path: str, begin: float) -> None:
     """Be an exporter that polls when it is told, and tells what that took."""
+    shorten_pauses()
     now = begin
     store, board = StateFile(path), Board(lambda: Process("", "", "", store.durable, store.errors))
     clock = lambda: now  # noqa: E731

@@ -70,14 +70,19 @@ def test_cpu_is_that_of_the_work() -> None:
 
 def test_the_tables_are_written_between_the_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    readme.write_text(f"before\n{BEGIN}{END}after\n")
     monkeypatch.setattr("benchmarks.__main__.README", readme)
-    told = Told("Title", "About.", [count("one", 3, at_most=2)], 30.0)
-    for _ in range(2):
-        write([told])
-        text = readme.read_text()
-        assert text.startswith(f"before\n{BEGIN}")
-        assert text.endswith(f"{END}after\n")
-        assert "old" not in text
-        assert text.count(table(told)) == 1
-    assert "| one | 3 | at most 2 | **missed** |" in text
+    page, soak = (importlib.import_module(f"benchmarks.{name}").TITLE for name in ("page", "soak"))
+    write([Told(soak, "About.", [count("one", 1)], 30.0)])
+    write([Told(page, "About.", [count("one", 2)], 30.0), Told(soak, "About.", [count("one", 3, at_most=2)], 60.0)])
+    write([told := Told(page, "About.", [count("one", 4)], 90.0)])
+    text = readme.read_text()
+    assert text.startswith(f"before\n{BEGIN}")
+    assert text.endswith(f"{END}after\n")
+    assert re.findall(r"^### .*|\| one.*", text, re.MULTILINE) == [
+        f"### {page}",
+        "| one | 4 |  |  |",
+        f"### {soak}",
+        "| one | 3 | at most 2 | **missed** |",
+    ]
+    assert table(told) in text

@@ -95,15 +95,16 @@ class Chronicle:
         """
         pairs, totals, exemplars = frozenset(self.names.unknown_pairs), self._ledger.totals(), self.exemplars()
         seen = self.stranded, self.servers
-        self.tracker.mark()
         try:
-            return self._take(snapshot, at)
+            touched = self._take(snapshot, at)
         except BaseException:
             self.tracker.take_back()
             self.stranded, self.servers = seen
             self.names, self._ledger = StatusNames(pairs), Ledger(self._per_host, totals, exemplars)
             self._judge_anew()
             raise
+        self.tracker.mark()
+        return touched
 
     def exemplars(self) -> Exemplars:
         """Return the migrations that were counted last in each bucket."""

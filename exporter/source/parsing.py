@@ -76,12 +76,12 @@ def _migration(raw: Mapping[str, object], texts: Texts) -> Migration:
         uuid=_uuid(get("uuid"), "uuid", RejectReason.NO_UUID),
         server_id=_uuid(get("instance_uuid"), "instance_uuid", RejectReason.NO_SERVER),
         migration_type=_type(get("migration_type")),
-        status=shared(_status(get("status")), texts),
+        status=_status(get("status"), texts),
         created_at=_time(get("created_at"), "created_at"),
         updated_at=None if updated is None else _time(updated, "updated_at"),
-        source_host=shared(_text(get("source_compute"), "source_compute"), texts),
-        dest_host=shared(_text(get("dest_compute"), "dest_compute"), texts),
-        initiator_project_id=shared(_text(get("project_id"), "project_id"), texts),
+        source_host=_text(get("source_compute"), "source_compute", texts),
+        dest_host=_text(get("dest_compute"), "dest_compute", texts),
+        initiator_project_id=_text(get("project_id"), "project_id", texts),
         old_flavor_id=_integer(get("old_instance_type_id"), "old_instance_type_id"),
         new_flavor_id=_integer(get("new_instance_type_id"), "new_instance_type_id"),
     )
@@ -163,9 +163,9 @@ def _type(value: object) -> MigrationType:
     return kind
 
 
-def _status(value: object) -> str:
-    if isinstance(value, str) and value and _is_storable(value):
-        return value
+def _status(value: object, texts: Texts) -> str:
+    if isinstance(value, str) and value and (value in texts or _is_storable(value)):
+        return shared(value, texts)
     raise _OddError(RejectReason.BAD_STATUS, f"status: {_shown(value)}")
 
 
@@ -176,11 +176,11 @@ def _time(value: object, field: str) -> float:
     return seconds
 
 
-def _text(value: object, field: str) -> str | None:
+def _text(value: object, field: str, texts: Texts) -> str | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and _is_storable(value):
-        return value
+    if isinstance(value, str) and (value in texts or _is_storable(value)):
+        return shared(value, texts)
     raise _OddError(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
 
 
