@@ -164,8 +164,11 @@ def _type(value: object) -> MigrationType:
 
 
 def _status(value: object, texts: Texts) -> str:
-    if isinstance(value, str) and value and (value in texts or _is_storable(value)):
-        return shared(value, texts)
+    if isinstance(value, str):
+        if known := texts.get(value):
+            return known
+        if value and _is_storable(value):
+            return shared(value, texts)
     raise _OddError(RejectReason.BAD_STATUS, f"status: {_shown(value)}")
 
 
@@ -179,8 +182,11 @@ def _time(value: object, field: str) -> float:
 def _text(value: object, field: str, texts: Texts) -> str | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and (value in texts or _is_storable(value)):
-        return shared(value, texts)
+    if isinstance(value, str):
+        if known := texts.get(value):
+            return known
+        if _is_storable(value):
+            return shared(value, texts)
     raise _OddError(RejectReason.BAD_FIELD, f"{field}: {_shown(value)}")
 
 
