@@ -440,9 +440,12 @@ def reasons_of(row: Row) -> tuple[Reason, ...]:
     return (*reasons, Reason.UNDIAGNOSED)
 
 
+_INITIAL_ROWS: Mapping[MigrationType, Row] = {row.migration_type: row for row in LIVE_ROWS if row.rank == 0}
+
+
 def initial_row(migration_type: MigrationType) -> Row:
     """Return the row of the status in which Nova creates a record of this type."""
-    return next(row for row in LIVE_ROWS if row.migration_type is migration_type and row.rank == 0)
+    return _INITIAL_ROWS[migration_type]
 
 
 #: Ends that Nova is known to replace by another end: (type, from, to).

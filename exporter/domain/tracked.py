@@ -15,6 +15,7 @@ from exporter.domain.lifecycle import (
     Reason,
     initial_row,
     passed_between,
+    row_of,
     surely_direct,
 )
 from exporter.domain.migration import Migration
@@ -104,7 +105,7 @@ def goes_on(tracked: Tracked, migration: Migration) -> bool:
 
 
 def _rank_of(tracked: Tracked, stay: Stay) -> int:
-    return replace(tracked.migration, status=stay.status).row.rank
+    return row_of(tracked.migration.migration_type, stay.status).rank
 
 
 def entry_of(migration: Migration) -> Stay:
