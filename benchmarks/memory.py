@@ -33,14 +33,14 @@ At idle the cloud has 200 records that have ended and none that lives; some ten 
 asked for. Beside it stands the least that a Python exporter for OpenStack can be: a process that has imported openstacksdk
 and prometheus_client, logged in to the same cloud, listed its migrations once and made one page.
 
-What a live record takes is what a process that watches 20,000 of them has beyond one that watches 1,000, by the number of
+What a live record takes is what a process that watches 10,000 of them has beyond one that watches 1,000, by the number of
 records between: in the tracker, the state file's books, the diagnosis and the view, with the servers of all of them, after
 three sweeps, none of whose garbage is given back by hand. Nobody asked for a page until then. What it **holds** of that is
 what Python's tracemalloc counts in two further processes after a full collection; the rest is room that a sweep needs for a
 moment, and that the allocator keeps for the next one. The last figure is what six pages of metrics, three of them compressed,
-add to the process with 20,000."""
+add to the process with 10,000."""
 
-FEW, MANY = 1_000, 20_000
+FEW, MANY = 1_000, 10_000
 ENDED = 200
 
 #: Where the live records are, of twenty: type, status, and the states of the server.

@@ -62,7 +62,7 @@ class _Line:
         return self.template % (*[labels[at] for at in self.order], value)
 
 
-def _line(name: str, labels: tuple[str, ...]) -> _Line:
+def _template(name: str, labels: tuple[str, ...]) -> _Line:
     order = sorted(range(len(labels)), key=labels.__getitem__)
     inner = ",".join(f'{labels[at]}="%s"' for at in order)
     return _Line(f"{name}{{{inner}}} %s\n" if inner else f"{name} %s\n", tuple(order))
@@ -103,13 +103,13 @@ def _of_family(family: Family, page_format: Format) -> _Written:
 
 
 def _plain(family: Family) -> Callable[[tuple[str, ...], float], str]:
-    line = _line(family.name, family.labels)
+    line = _template(family.name, family.labels)
     return lambda labels, value: line.written(labels, number(value))
 
 
 def _histogram(family: Family, modern: bool) -> Callable[[tuple[str, ...], Histogram], str]:
-    bucket = _line(f"{family.name}_bucket", (*family.labels, "le"))
-    count, total = (_line(f"{family.name}_{what}", family.labels) for what in ("count", "sum"))
+    bucket = _template(f"{family.name}_bucket", (*family.labels, "le"))
+    count, total = (_template(f"{family.name}_{what}", family.labels) for what in ("count", "sum"))
 
     def of_sample(labels: tuple[str, ...], value: Histogram) -> str:
         lines = []
