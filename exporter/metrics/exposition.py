@@ -36,13 +36,12 @@ class Exposition:
     """
 
     def __init__(self, view: Callable[[], View], *, process_metrics: bool = True) -> None:
-        self._view = view
         self._process = CollectorRegistry(auto_describe=False)
         if process_metrics:
             ProcessCollector(registry=self._process)
             PlatformCollector(registry=self._process)
         self._shelves = {
-            (page_format, packed): Shelf(partial(_kept, page_format, packed))
+            (page_format, packed): Shelf(partial(_kept, page_format, packed), view)
             for page_format in Format
             for packed in (False, True)
         }
@@ -52,14 +51,13 @@ class Exposition:
         _, content_type = choose_encoder(_ESCAPING.sub("", accept))
         modern = content_type.startswith("application/openmetrics-text")
         page_format = Format.OPENMETRICS if modern else Format.TEXT
-        kept = self._shelves[page_format, packed].page(self._view())
+        kept = self._shelves[page_format, packed].page()
         return kept.with_end(_FRESH[page_format](self._process)), content_type
 
     def renew(self) -> None:
         """Make the pages that are asked for anew: there is a new view."""
-        view = self._view()
         for shelf in self._shelves.values():
-            shelf.renew(view)
+            shelf.renew()
 
 
 def _kept(page_format: Format, packed: bool, view: View) -> Kept:

@@ -44,32 +44,33 @@ def keep(view: View, body: bytes, *, packed: bool) -> Kept:
 
 
 class Shelf:
-    """The place of one page; `make` makes it of a view.
+    """The place of one page; `make` makes it of what `view` gives, the newest view.
 
     Who asks while it is made anew gets it as it was: that is older by the time that making it takes. The methods may be called
-    from several threads.
+    from several threads; no page is ever followed by one of an older view, for on that counters would fall.
     """
 
-    def __init__(self, make: Callable[[View], Kept]) -> None:
+    def __init__(self, make: Callable[[View], Kept], view: Callable[[], View]) -> None:
         self._make = make
+        self._view = view
         self._kept: Kept | None = None
         self._asked = False
         self._making = threading.Lock()
 
-    def page(self, view: View) -> Kept:
-        """Return the page of a view, or the one before while somebody makes it."""
+    def page(self) -> Kept:
+        """Return the page of the newest view, or the one before while somebody makes it."""
         self._asked = True
         kept = self._kept
-        if kept is not None and _is_same(kept.view, view):
+        if kept is not None and _is_same(kept.view, self._view()):
             return kept
         if not self._making.acquire(blocking=kept is None):
             return kept  # type: ignore[return-value]  # who does not wait has one
         try:
-            return self._made(view)
+            return self._made()
         finally:
             self._making.release()
 
-    def renew(self, view: View) -> None:
+    def renew(self) -> None:
         """Make the page of a new view before anybody asks for it; forget it where nobody asked for the one before."""
         asked, self._asked = self._asked, False
         with self._making:
@@ -77,12 +78,13 @@ class Shelf:
                 self._kept = None
                 return
             try:
-                self._made(view)
+                self._made()
             except Exception:  # whoever asks for the page is told; a cloud's poll is not to blame
                 log.exception("the page of metrics cannot be made")
                 self._kept = None
 
-    def _made(self, view: View) -> Kept:
+    def _made(self) -> Kept:
+        view = self._view()  # asked for again: a newer one may have come while this waited for its turn
         if self._kept is None or not _is_same(self._kept.view, view):
             self._kept = self._make(view)
         return self._kept

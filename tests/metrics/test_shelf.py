@@ -21,9 +21,11 @@ FIRST, SECOND = view(), view(cloud_view(cloud="other"))
 
 
 class Made:
-    """Counts what is made; `hold` keeps it waiting, `broken` makes it fail."""
+    """Makes pages of what is `shown`, and counts them; `hold` keeps it waiting, `broken` makes it fail."""
 
     def __init__(self) -> None:
+        self.shown = FIRST
+        self.shelf = Shelf(self, lambda: self.shown)
         self.views: list[View] = []
         self.begun, self.hold = threading.Event(), threading.Event()
         self.hold.set()
@@ -35,15 +37,18 @@ class Made:
         assert self.hold.wait(10)
         if self.broken:
             raise ValueError("a mistake")
-        return Kept(shown, shown.clouds[0].cloud.encode())
+        return Kept(shown, b",".join(cloud.cloud.encode() for cloud in shown.clouds))
 
 
 def test_a_page_is_made_once_for_a_view() -> None:
     made = Made()
-    shelf = Shelf(made)
-    assert {id(shelf.page(FIRST)) for _ in range(5)} == {id(shelf.page(View(FIRST.process, FIRST.clouds)))}
+    page = made.shelf.page()
+    for _ in range(5):
+        made.shown = View(FIRST.process, FIRST.clouds)
+        assert made.shelf.page() is page
     assert made.views == [FIRST]
-    assert shelf.page(SECOND).body == b"other"
+    made.shown = SECOND
+    assert made.shelf.page().body == b"other"
     assert len(made.views) == 2
 
 
@@ -59,57 +64,55 @@ def test_a_page_is_made_once_for_a_view() -> None:
 )
 def test_another_view_has_another_page(other: View) -> None:
     made = Made()
-    shelf = Shelf(lambda shown: made(View(shown.process, shown.clouds or FIRST.clouds)))
-    shelf.page(FIRST)
-    shelf.page(other)
-    assert len(made.views) == 2
+    made.shelf.page()
+    made.shown = other
+    made.shelf.page()
+    assert made.views == [FIRST, other]
 
 
 def test_a_page_that_is_asked_for_is_made_before_anybody_asks_again() -> None:
     made = Made()
-    shelf = Shelf(made)
-    shelf.page(FIRST)
-    shelf.renew(SECOND)
+    made.shelf.page()
+    made.shown = SECOND
+    made.shelf.renew()
     assert made.views == [FIRST, SECOND]
-    assert shelf.page(SECOND).body == b"other"
+    assert made.shelf.page().body == b"other"
     assert len(made.views) == 2
 
 
 def test_a_page_that_nobody_asks_for_is_not_made_and_not_kept() -> None:
     made = Made()
-    shelf = Shelf(made)
-    shelf.renew(FIRST)
+    made.shelf.renew()
     assert made.views == []
-    shelf.page(FIRST)
-    shelf.renew(SECOND)
-    shelf.renew(FIRST)
-    shelf.renew(SECOND)
+    made.shelf.page()
+    for shown in (SECOND, FIRST, SECOND):
+        made.shown = shown
+        made.shelf.renew()
     assert made.views == [FIRST, SECOND]
-    assert shelf._kept is None
+    assert made.shelf._kept is None
 
 
 def test_who_asks_while_the_page_is_made_anew_gets_it_as_it_was() -> None:
     made = Made()
-    shelf = Shelf(made)
-    shelf.page(FIRST)
+    made.shelf.page()
     made.begun.clear()
     made.hold.clear()
-    renewing = threading.Thread(target=shelf.renew, args=(SECOND,))
+    made.shown = SECOND
+    renewing = threading.Thread(target=made.shelf.renew)
     renewing.start()
     assert made.begun.wait(10)
-    assert shelf.page(SECOND).body == b"prod"
+    assert made.shelf.page().body == b"prod"
     made.hold.set()
     renewing.join(10)
-    assert shelf.page(SECOND).body == b"other"
+    assert made.shelf.page().body == b"other"
     assert made.views == [FIRST, SECOND]
 
 
 def test_all_who_ask_for_the_first_page_wait_for_the_one_that_makes_it() -> None:
     made = Made()
-    shelf = Shelf(made)
     made.hold.clear()
     found: list[bytes] = []
-    asking = [threading.Thread(target=lambda: found.append(shelf.page(FIRST).body)) for _ in range(5)]
+    asking = [threading.Thread(target=lambda: found.append(made.shelf.page().body)) for _ in range(5)]
     for each in asking:
         each.start()
     assert made.begun.wait(10)
@@ -119,17 +122,34 @@ def test_all_who_ask_for_the_first_page_wait_for_the_one_that_makes_it() -> None
     assert (found, made.views) == ([b"prod"] * 5, [FIRST])
 
 
+def test_a_page_is_never_followed_by_that_of_an_older_view() -> None:
+    """Who waits for a turn with a view makes the page of the one that came meanwhile."""
+    made = Made()
+    made.hold.clear()
+    first = threading.Thread(target=made.shelf.page)
+    first.start()
+    assert made.begun.wait(10)
+    found: list[bytes] = []
+    late = threading.Thread(target=lambda: found.append(made.shelf.page().body))
+    late.start()
+    made.shown = SECOND
+    made.hold.set()
+    for each in (first, late):
+        each.join(10)
+    assert found == [b"other"]
+    assert made.views == [FIRST, SECOND]
+
+
 def test_a_page_that_cannot_be_made_is_told_to_who_asks_and_not_to_the_poller(caplog: pytest.LogCaptureFixture) -> None:
     made = Made()
-    shelf = Shelf(made)
-    shelf.page(FIRST)
-    made.broken = True
-    shelf.renew(SECOND)
+    made.shelf.page()
+    made.broken, made.shown = True, SECOND
+    made.shelf.renew()
     assert "the page of metrics cannot be made" in caplog.text
     with pytest.raises(ValueError, match="a mistake"):
-        shelf.page(SECOND)
+        made.shelf.page()
     made.broken = False
-    assert shelf.page(SECOND).body == b"other"
+    assert made.shelf.page().body == b"other"
 
 
 @given(st.binary(max_size=2000), st.lists(st.binary(max_size=200), min_size=1, max_size=4))
