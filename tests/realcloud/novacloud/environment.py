@@ -166,7 +166,9 @@ class Environment(integrated_helpers.ProviderUsageBaseTestCase):  # type: ignore
             if self.is_stopped(host):
                 self.start_host(host)
         for cell in ("cell1", "cell2"):
-            self.connection(cell).execute("UPDATE services SET forced_down = 0, disabled = 0, disabled_reason = NULL")
+            self.connection(cell).execute(
+                "UPDATE services SET forced_down = 0, disabled = 0, disabled_reason = NULL, last_seen_up = datetime('now')"
+            )  # a service that was stopped for longer than service_down_time would count as down until its first report
             self.connection(cell).commit()
         self._run_periodics()
 
