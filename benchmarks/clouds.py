@@ -15,12 +15,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.figures import Figure, count, cpu, ratio, share
+from benchmarks.limits import LIMITS
 from benchmarks.simulation import HOUR
 from exporter.demo.cloud import SimulatedCloud
 from exporter.demo.settings import Trouble
 from exporter.domain.cloud import Feature
-from exporter.domain.diagnosis import Limits
-from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_EXPECTED, UNKNOWN_STATUS, MigrationType
 from exporter.domain.view import Process
 from exporter.poller import Poller
 from exporter.questions import Settings
@@ -63,14 +62,6 @@ _PLACES = (
 )
 #: One record of so many is a running live migration, whose progress every poll reads.
 _RUNNING_OF = 40
-
-_LIMITS = Limits(
-    {
-        **{(row.migration_type, row.status): row.expected for row in LIVE_ROWS},
-        **{(kind, UNKNOWN_STATUS): UNKNOWN_EXPECTED for kind in MigrationType},
-    },
-    no_progress=300.0,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +165,7 @@ def _plan(number: int, access: dict[str, str], polls: list[_Poll], board: Board,
     """Return how a cloud is watched: as by default, but faster."""
     settings = Settings(
         f"cloud-{number}",
-        _LIMITS,
+        LIMITS,
         interval=INTERVAL,
         sweep_interval=10 * INTERVAL,
         overlap=3 * INTERVAL,

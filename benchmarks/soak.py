@@ -18,11 +18,11 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.figures import Figure, count, ratio, same
+from benchmarks.limits import LIMITS
 from benchmarks.processes import resident
 from benchmarks.simulation import DAY, HOUR, MINUTE, Shown, World
 from exporter.domain.cloud import Answer, Deletion, Request
-from exporter.domain.diagnosis import Limits
-from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_EXPECTED, UNKNOWN_STATUS, MigrationType
+from exporter.domain.lifecycle import MigrationType
 from exporter.domain.migration import Migration
 from exporter.domain.server import Action, Progress, Server
 from exporter.domain.view import Process
@@ -58,13 +58,6 @@ BEGIN = 1_700_000_000.0
 #: The day on which the last process is started, and the first whole one on which looks reach a day back.
 LAST_START, FIRST_FULL = 31, 2
 
-LIMITS = Limits(
-    {
-        **{(row.migration_type, row.status): row.expected for row in LIVE_ROWS},
-        **{(kind, UNKNOWN_STATUS): UNKNOWN_EXPECTED for kind in MigrationType},
-    },
-    no_progress=300.0,
-)
 SETTINGS = Settings(
     "soaked", LIMITS, interval=INTERVAL, sweep_interval=4 * INTERVAL, deep_interval=20 * HOUR, deep_overlap=DAY
 )

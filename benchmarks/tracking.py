@@ -13,10 +13,9 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, count, cpu, ratio, share
 from benchmarks.fleet import Fleet, FleetCloud, Row
+from benchmarks.limits import LIMITS
 from benchmarks.peers.sdk_records import read
 from exporter.domain.cloud import Feature
-from exporter.domain.diagnosis import Limits
-from exporter.domain.lifecycle import LIVE_ROWS, UNKNOWN_EXPECTED, UNKNOWN_STATUS, MigrationType
 from exporter.domain.view import CloudView
 from exporter.pauses import shorten_pauses
 from exporter.poller import Poller
@@ -45,11 +44,6 @@ MOVERS = 5
 ENDS = 10
 SWEEPS, LOOKS = 5, 15
 
-_EXPECTED = {(row.migration_type, row.status): row.expected for row in LIVE_ROWS}
-LIMITS = Limits(
-    {**_EXPECTED, **dict.fromkeys(((kind, UNKNOWN_STATUS) for kind in MigrationType), UNKNOWN_EXPECTED)}, 300.0
-)
-
 
 class Watch:
     """A poller of a fleet that has seen it grow; `views` holds the view published last, which `publish` gets as well."""
@@ -65,7 +59,7 @@ class Watch:
         self._publish_too = publish
         self.fleet, self.changes = Fleet(live, MOVERS * changes), changes
         self.cloud, self.views = FleetCloud(self.fleet), list[CloudView]()
-        settings = Settings("one", LIMITS, overlap=0.0, deep_interval=1e9, features=features)
+        settings = Settings("one", LIMITS, overlap=0.0, deep_interval=1e9, features=features, series_cap=live)
         self._store = StateFile(Path(directory) / "state.db")
         self._monotonic = 0.0
         self.poller = Poller(
