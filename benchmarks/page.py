@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 
-from benchmarks.figures import Figure, median_cpu, ratio, same, times
+from benchmarks.figures import Figure, count, median_cpu, ratio, same, times
 from benchmarks.tracking import watching
 from benchmarks.views import view
 from exporter.domain.view import CloudView, Process, View
@@ -102,6 +102,13 @@ def _scrapes(port: int, until: float, pause: float = 0.0, first: float = 0.0) ->
     return seconds
 
 
+def _with_series(port: int) -> int:
+    """Return how many records have series of their own on the page."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/metrics")
+    return connection.getresponse().read().count(b"\nopenstack_migration_info{")
+
+
 def _crowd(port: int, pause: float) -> list[float]:
     """Let all scrapers scrape for a while, and return the seconds of each scrape."""
     until = time.monotonic() + SECONDS
@@ -122,6 +129,7 @@ def measure() -> Iterable[Figure]:
         yield _late("twenty scrapers at once, no poll going on", _crowd(port, 0.0))
     with _serving(polls=True) as port:
         print("  twenty scrapers, and polls without a pause", file=sys.stderr)
+        yield count("records with series of their own on the page while polls go on", _with_series(port))
         crowd = _crowd(port, 0.0)
         yield _late("twenty scrapers at once, polls going on", crowd, below=5)
         yield times(
